@@ -1,0 +1,221 @@
+import type { TObject } from 'typebox'
+import type { KeyCodec } from './keys.ts'
+
+/**
+ * What a connector is. A connector knows one system; it knows no Temporal, no state database and no environment.
+ * It throws nothing but `ConnectorError` (errors.ts). Nobody logs a row's value or a secret.
+ */
+
+/** What a value means, whatever the warehouse calls its type. */
+export type ValueKind =
+  | 'integer'
+  | 'decimal'
+  | 'float'
+  | 'boolean'
+  | 'text'
+  | 'timestamptz'
+  | 'timestamp'
+  | 'date'
+  | 'json'
+  | 'array'
+  | 'bytes'
+  | 'other'
+
+/**
+ * Values travel as canonical text, or null for NULL:
+ * integer, decimal and float as digits (`NaN`, `Infinity`, `-Infinity` possible) · boolean `true`/`false` ·
+ * timestamptz `2026-01-31T23:59:59.123456Z` · timestamp the same without `Z` · date `2026-01-31` ·
+ * json and array as JSON text · bytes as base64 · the rest as the warehouse prints it.
+ */
+export type CanonicalText = string | null
+
+export interface Column {
+  readonly name: string
+  readonly kind: ValueKind
+  /** The warehouse's own name of the type, for messages. */
+  readonly nativeType: string
+}
+
+export type Query = { readonly sql: string } | { readonly table: string }
+
+export interface Check {
+  readonly ok: boolean
+  /** One sentence: what was reached, or what is wrong and what to do. */
+  readonly detail: string
+}
+
+// ---- sources ----------------------------------------------------------------------------------------------------------------
+
+export interface ReadRequest {
+  readonly query: Query
+  /** Primary key columns, in the model's order. */
+  readonly key: readonly string[]
+  /** Columns to decode, name order; key columns may be among them. */
+  readonly columns: readonly string[]
+  readonly signal: AbortSignal
+}
+
+/** Some consecutive rows in key order. Valid until the next block is asked for. */
+export interface RowBlock {
+  readonly length: number
+  /** Order-preserving key bytes, concatenated; key i is `keys[keyOffsets[i]..keyOffsets[i+1])`. */
+  readonly keys: Buffer
+  readonly keyOffsets: Uint32Array
+  /** Rows with a NULL in the primary key; their key slice is empty. They come first in the stream. */
+  readonly nullKeys: ReadonlySet<number> | null
+  /** Canonical row bytes (key and columns), concatenated; equal bytes mean an equal row. */
+  readonly rows: Buffer
+  readonly rowOffsets: Uint32Array
+}
+
+export interface Reading {
+  readonly keyCodec: KeyCodec
+  /**
+   * Blocks in ascending key order. Ends only when every row that the warehouse declared was seen; a short read, a lost
+   * connection or an abort throws. Not restartable: a retry reads anew.
+   */
+  blocks(): AsyncIterable<RowBlock>
+  /** Texts of the request's `columns`, in that order, out of one row's canonical bytes. */
+  decode(row: Buffer): CanonicalText[]
+  /** Texts of the key columns, in the key's order; null where NULL. */
+  decodeKey(row: Buffer): CanonicalText[]
+}
+
+export interface Source {
+  check(signal: AbortSignal): Promise<Check>
+  /** Columns of the model without running it to its end. Throws `query` for SQL errors, `config` for two statements. */
+  describe(query: Query, signal: AbortSignal): Promise<Column[]>
+  /** Opens one consistent snapshot. Throws `config` for a column that is not there and for a key type that has no order. */
+  read(request: ReadRequest): Promise<Reading>
+}
+
+export interface SourceConnector {
+  readonly slug: string
+  readonly title: string
+  /** Every config field; unknown ones are refused by the resource schema. */
+  readonly config: TObject
+  /** Dotted paths of config fields that may only be `${env:…}` or `${file:…}` references. */
+  readonly secrets: readonly string[]
+  /** `config` has its references resolved. Opens nothing yet: connections are made per call and closed by it. */
+  open(config: Record<string, unknown>): Source
+}
+
+// ---- destinations -----------------------------------------------------------------------------------------------------------
+
+export type Mode = 'upsert' | 'update' | 'insert' | 'mirror'
+
+export interface FieldDescription {
+  readonly name: string
+  readonly label: string
+  /** The destination's own type name. */
+  readonly type: string
+  readonly writable: boolean
+  readonly requiredOnCreate: boolean
+  readonly unique: boolean
+  /** Allowed values, if the field is an enumeration. */
+  readonly options?: readonly string[]
+  readonly maxLength?: number
+}
+
+export interface ObjectDescription {
+  readonly name: string
+  readonly fields: readonly FieldDescription[]
+}
+
+/** Encodes one canonical text into the JSON text that the destination gets, or says why it cannot hold it (no value in it). */
+export type FieldEncoder = (text: string) => { readonly json: string } | { readonly invalid: string; readonly code: string }
+
+/**
+ * One planned version. `line` is its frozen JSON text: `{"id":…,"op":"upsert"|"delete","key":…,"fields":{…}}`,
+ * fields already encoded; it holds no line break and is sent as it stands wherever the destination takes JSON.
+ */
+export interface PlannedRecord {
+  readonly id: string
+  readonly op: 'upsert' | 'delete'
+  readonly line: string
+}
+
+export interface WriteRequest {
+  /** Stable over every repeat of this batch. */
+  readonly batchId: string
+  readonly sync: string
+  readonly run: string
+  /** When the plan was made, ISO 8601: part of the frozen bytes. */
+  readonly plannedAt: string
+  readonly object: string
+  readonly mode: Mode
+  /** Destination field that identifies the record; null where the sync names none. */
+  readonly match: string | null
+  readonly records: readonly PlannedRecord[]
+}
+
+/**
+ * What a destination asks before each HTTP request it makes: `admit` waits for the account's budget, `assertFresh`
+ * (synchronous, last thing before the bytes leave) throws `stale` when the claim is too old (DESIGN invariant 5).
+ */
+export interface RequestGate {
+  readonly signal: AbortSignal
+  admit(): Promise<void>
+  assertFresh(): void
+  /** What the vendor's headers allow now; the account's budget follows it. */
+  allow(quota: { readonly requestsPerSecond: number }): void
+}
+
+export type RejectionClass = 'invalid' | 'data' | 'conflict' | 'missing' | 'permission' | 'locked'
+
+export type RecordOutcome =
+  | { readonly id: string; readonly status: 'delivered' | 'skipped' | 'in_doubt' }
+  /** Definitely not applied; send it again later. */
+  | { readonly id: string; readonly status: 'retry'; readonly message: string }
+  | {
+      readonly id: string
+      readonly status: 'rejected'
+      readonly class: RejectionClass
+      readonly code: string
+      readonly field: string | null
+      /** The destination's words without the row's values. */
+      readonly message: string
+    }
+
+export interface Destination {
+  readonly batchSize: number
+  /** Requests in flight per worker. */
+  readonly concurrency: number
+  /** Requests a second for the whole account, all workers together; null: no limit. */
+  readonly requestsPerSecond: number | null
+  /** A request is aborted hard after this. */
+  readonly timeoutMs: number
+  /** How long after that abort a request may still take effect. */
+  readonly lostRequestMs: number
+  /** Identity of the account: same base address and same credentials give the same text. A hash, no secret in it. */
+  readonly account: string
+  check(signal: AbortSignal): Promise<Check>
+  /** Fields of an object; null where the destination takes any field (webhook). Throws `config` naming near objects if unknown. */
+  describe(object: string, signal: AbortSignal): Promise<ObjectDescription | null>
+  /** `field` is null where describe gave null. Throws `config` when this kind of column can never fit the field. */
+  encoder(field: FieldDescription | null, kind: ValueKind): FieldEncoder
+  /** JSON text that clears the field. */
+  readonly clear: string
+  /** The match value as the destination compares it (case, spaces). Input is the JSON value as text. */
+  fold(matchValue: string): string
+  /**
+   * Sends one batch. One outcome per record id; a record left out counts as in doubt. Throws ConnectorError for the batch as a
+   * whole: its kind says whether anything may have been applied. Repeat-safe only as the mode promises; the caller retries.
+   */
+  write(request: WriteRequest, gate: RequestGate): Promise<RecordOutcome[]>
+  /** Which records are already as wanted (a delete: gone), read by match value; absent where nothing can be read back (webhook). */
+  readBack?(request: WriteRequest, gate: RequestGate): Promise<ReadonlyMap<string, 'as_wanted' | 'differs' | 'absent'>>
+  close(): Promise<void>
+}
+
+export interface DestinationConnector {
+  readonly slug: string
+  readonly title: string
+  readonly config: TObject
+  readonly secrets: readonly string[]
+  readonly modes: readonly Mode[]
+  /** Whether a sync must name `object` and `match`. */
+  readonly needsObject: boolean
+  readonly needsMatch: boolean
+  open(config: Record<string, unknown>): Destination
+}

@@ -1,0 +1,39 @@
+import { randomBytes } from 'node:crypto'
+import pg from 'pg'
+
+/** A database of its own on the suite's PostgreSQL; `drop` ends every connection to it. */
+export interface TestDatabase {
+  readonly url: string
+  readonly pool: pg.Pool
+  drop(): Promise<void>
+}
+
+/** Needs TAILRACE_TEST_PG, the URL of a server where databases may be created; test/run.ts sets it. */
+export async function freshDatabase(): Promise<TestDatabase> {
+  const server = process.env['TAILRACE_TEST_PG']
+  if (!server) throw new Error('TAILRACE_TEST_PG is not set: run the tests by `npm test` or `npm run test:only -- FILE…`')
+  const name = `t_${randomBytes(6).toString('hex')}`
+  await admin(server, `create database ${name}`)
+  const url = new URL(server)
+  url.pathname = `/${name}`
+  const pool = new pg.Pool({ connectionString: url.href, max: 10 })
+  pool.on('error', () => {})
+  return {
+    url: url.href,
+    pool,
+    async drop() {
+      await pool.end()
+      await admin(server, `drop database if exists ${name} with (force)`)
+    },
+  }
+}
+
+async function admin(server: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: server })
+  await client.connect()
+  try {
+    await client.query(sql)
+  } finally {
+    await client.end()
+  }
+}
