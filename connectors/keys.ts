@@ -37,28 +37,24 @@ export class KeyCodec {
         at += 8
         continue
       }
-      const piece: number[] = []
-      while (!(bytes[at] === 0 && bytes[at + 1] === 1)) {
-        const byte = bytes[at]
-        if (byte === undefined) throw new Error('key bytes end inside a text part')
-        piece.push(byte)
-        at += byte === 0 ? 2 : 1
-      }
-      texts.push(Buffer.from(piece).toString('utf8'))
-      at += 2
+      let end = bytes.indexOf(0, at)
+      // A zero byte of the text itself is followed by FF.
+      while (end !== -1 && bytes[end + 1] === 0xff) end = bytes.indexOf(0, end + 2)
+      if (end === -1 || bytes[end + 1] !== 1) throw new Error('key bytes end inside a text part')
+      texts.push(bytes.toString('utf8', at, end).replaceAll('\0\ufffd', '\0'))
+      at = end + 2
     }
     return texts
   }
 }
 
+const LOWEST = -(1n << 63n)
+const HIGHEST = (1n << 63n) - 1n
+
 function encodeInt64(text: string): Buffer {
+  const value = /^-?\d+$/.test(text) ? BigInt(text) : null
+  if (value === null || value < LOWEST || value > HIGHEST) throw new ConnectorError('config', 'the key is not an integer of 64 bits')
   const out = Buffer.allocUnsafe(8)
-  let value: bigint
-  try {
-    value = BigInt(text)
-  } catch (cause) {
-    throw new ConnectorError('config', 'the key is not an integer', { cause })
-  }
   out.writeBigUInt64BE(BigInt.asUintN(64, value + SIGN))
   return out
 }
@@ -70,10 +66,13 @@ function decodeInt64(bytes: Buffer, at: number): string {
 function encodeText(text: string, bare: boolean): Buffer {
   const raw = Buffer.from(text, 'utf8')
   if (bare) return raw
+  if (!raw.includes(0)) return Buffer.concat([raw, END])
   const out: number[] = []
   for (const byte of raw) {
     out.push(byte)
     if (byte === 0) out.push(0xff)
   }
-  return Buffer.concat([Buffer.from(out), Buffer.from([0, 1])])
+  return Buffer.concat([Buffer.from(out), END])
 }
+
+const END = Buffer.from([0, 1])

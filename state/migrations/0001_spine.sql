@@ -16,7 +16,9 @@ create table sync_state (
   -- hash of destination, object, match, primary key and key types: a new one starts a new baseline generation
   baseline_id text,
   key_parts text,
-  mapping_id text
+  mapping_id text,
+  -- segments up to this seq are disjoint blocks; what lies above is overlay
+  compacted_seq bigint not null default 0
 );
 
 create table run (
@@ -41,6 +43,7 @@ create table run (
   owed bigint,
   waiting jsonb,
   error jsonb,
+  generation int,
   temporal_run_id text,
   created_at timestamptz not null default clock_timestamp(),
   started_at timestamptz,
@@ -78,6 +81,10 @@ create table batch (
   delivered int not null default 0,
   skipped int not null default 0,
   rejected int not null default 0,
+  -- its records have rows in doubt, stale_match or rejection: settling clears them
+  on_books boolean not null default false,
+  -- the run that took over this claimed batch to send it again verbatim (destinations that cannot be read back)
+  heir uuid,
   -- exceptions only: {"<index>": {"outcome", "code", "message"}}
   outcomes jsonb
 );
@@ -155,6 +162,7 @@ create table idempotency_key (
 -- Answers of check and preview, which run on a worker: row values never pass through Temporal.
 create table inspection (
   id uuid primary key,
+  input jsonb,
   result jsonb,
   created_at timestamptz not null default clock_timestamp()
 );

@@ -1,0 +1,155 @@
+import type { Destination, PlannedRecord, RecordOutcome, WriteRequest } from '../../connectors/contract.ts'
+import { ConnectorError, ERROR_KINDS } from '../../connectors/errors.ts'
+import { outlastOutage } from '../../state/away.ts'
+import { claimBatch, refusedInRun, releaseBatch, renewClaim, type ClaimedBatch, type OpenBatch } from '../../state/ledger.ts'
+import { unpack } from '../../state/segment.ts'
+import { settleBatch, splitBatch, type ChildBatch } from '../../state/settle.ts'
+import type { Deps } from '../deps.ts'
+import type { RunDefinition } from '../definition.ts'
+import { partOf, unpackLines } from '../plan/batch.ts'
+import { Gate, MAX_CLAIM_AGE_MS } from './gate.ts'
+import { settlementOf, type FinalOutcome } from './outcomes.ts'
+import { backoffMs } from './retry-policy.ts'
+
+/** What became of one try at a batch. `again`: it is still open, for a reason that the error names. */
+export type BatchTry = { readonly done: true; readonly rejected: boolean } | { readonly done: false; readonly error: ConnectorError | null; readonly waitMs: number }
+
+/** How long a settle is tried while the state database is away; after that the activity fails and the batch is in doubt. */
+const SETTLE_PATIENCE_MS = 60_000
+
+export interface DeliveryGround {
+  readonly deps: Deps
+  readonly definition: RunDefinition
+  readonly generation: number
+  readonly destination: Destination
+  readonly signal: AbortSignal
+}
+
+/** When a batch that was left in doubt by a dead or frozen worker may be looked at: its request was aborted and cannot take effect any more. */
+export function quietMs(destination: Destination): number | null {
+  return destination.readBack ? destination.timeoutMs + destination.lostRequestMs + MAX_CLAIM_AGE_MS : null
+}
+
+/** How long the batch has to be left alone now. */
+export function waitBeforeClaimMs(batch: OpenBatch, destination: Destination): number {
+  const quiet = quietMs(destination)
+  // Claimed by somebody who neither settled nor gave it back.
+  if (batch.state === 'sending' && !batch.doubtful && quiet !== null && batch.sentAgoMs !== null) return Math.max(batch.waitMs, quiet - batch.sentAgoMs)
+  return batch.waitMs
+}
+
+/** Claim → read back if doubtful → send → settle. Throws only when the state database stays away or our own code is wrong. */
+export async function deliverBatch(ground: DeliveryGround, batch: OpenBatch, failures: number): Promise<BatchTry> {
+  const { deps, destination } = ground
+  const gate = new Gate(deps.db, destination, ground.signal)
+  try {
+    await gate.prepay()
+  } catch (error) {
+    if (error instanceof ConnectorError) return { done: false, error, waitMs: error.retryAfterMs ?? 0 }
+    throw error
+  }
+  const claimedAtMs = performance.now()
+  const claimed = await claimBatch(deps.db, batch, destination.account)
+  if (!claimed) return { done: false, error: null, waitMs: 0 }
+  gate.guard({ claimedAtMs, renew: () => renewClaim(deps.db, claimed) })
+  const lines = unpackLines(claimed.payload)
+  try {
+    const outcomes = await sendClaimed(ground, gate, claimed, lines, batch)
+    return await settle(ground, claimed, lines, outcomes, failures)
+  } catch (error) {
+    if (!(error instanceof ConnectorError)) throw error
+    if (error.kind === 'refused' && claimed.ops.length > 1) {
+      await splitBatch(deps.db, claimed, halvesOf(claimed, batch.doubtful))
+      return { done: false, error: null, waitMs: 0 }
+    }
+    if (error.kind === 'refused') return settle(ground, claimed, lines, [refusedRecord(lines[0] ?? '', error)], failures)
+    const applied = ERROR_KINDS[error.kind].applied
+    const waitMs = applied === 'unknown' && destination.readBack ? destination.lostRequestMs : (error.retryAfterMs ?? (error.kind === 'stale' ? 0 : backoffMs(failures, Math.random())))
+    await outlastOutage(SETTLE_PATIENCE_MS, () => releaseBatch(deps.db, claimed, { applied, waitMs }))
+    return { done: false, error, waitMs }
+  }
+}
+
+async function sendClaimed(ground: DeliveryGround, gate: Gate, claimed: ClaimedBatch, lines: readonly string[], batch: OpenBatch): Promise<FinalOutcome[]> {
+  const { destination } = ground
+  const outcomes: FinalOutcome[] = new Array<FinalOutcome>(lines.length).fill(null)
+  let open = [...lines.keys()]
+  if (batch.phase === 'remove' && claimed.ops.includes('x')) open = await withoutRefusedRenames(ground, claimed, open)
+  if (open.length === 0) return outcomes
+  const records = lines.map(recordOf)
+  const take = (indexes: readonly number[]): WriteRequest => writeRequest(ground.definition, claimed, indexes.flatMap((i) => records[i] ?? []))
+  const doubtful = batch.doubtful || batch.state === 'sending'
+  if (doubtful && destination.readBack) {
+    const found = await destination.readBack(take(open), gate)
+    open = open.filter((index) => {
+      const id = records[index]?.id ?? ''
+      const state = found.get(id) ?? 'differs'
+      if (state === 'as_wanted') outcomes[index] = { id, status: 'delivered' }
+      else if (ground.definition.spec.mode === 'insert' && batch.phase === 'upsert' && state === 'differs') outcomes[index] = { id, status: 'skipped' }
+      else return true
+      return false
+    })
+    if (open.length === 0) return outcomes
+  }
+  const answered = new Map<string, RecordOutcome>()
+  for (const outcome of await destination.write(take(open), gate)) answered.set(outcome.id, outcome)
+  // Silence is never success: what the answer does not mention is in doubt (invariant 8).
+  for (const index of open) {
+    const id = records[index]?.id ?? ''
+    outcomes[index] = answered.get(id) ?? { id, status: 'in_doubt' }
+  }
+  return outcomes
+}
+
+/** Old match values stay where their row could not be delivered under the new one. */
+async function withoutRefusedRenames(ground: DeliveryGround, claimed: ClaimedBatch, open: readonly number[]): Promise<number[]> {
+  const keys = unpack(claimed.entries).map(({ key }) => key)
+  const refused = await refusedInRun(ground.deps.db, { sync: ground.definition.sync, run: claimed.run, keys })
+  return open.filter((index) => claimed.ops[index] !== 'x' || !refused.has(keys[index]?.toString('hex') ?? ''))
+}
+
+async function settle(ground: DeliveryGround, claimed: ClaimedBatch, lines: readonly string[], outcomes: readonly FinalOutcome[], failures: number): Promise<BatchTry> {
+  const { deps, destination, definition, generation } = ground
+  const { settlement, open } = settlementOf(claimed, lines, outcomes)
+  const inDoubt = open.some((record) => record.inDoubt)
+  const waitMs = inDoubt && destination.readBack ? destination.lostRequestMs : backoffMs(failures, Math.random())
+  if (open.length === outcomes.length) {
+    await outlastOutage(SETTLE_PATIENCE_MS, () => releaseBatch(deps.db, claimed, { applied: inDoubt ? 'unknown' : 'no', waitMs }))
+    return { done: false, error: null, waitMs }
+  }
+  const openIndexes = new Set(open.map(({ index }) => index))
+  const part = openIndexes.size > 0 ? partOf(claimed, (index) => openIndexes.has(index)) : null
+  const child: ChildBatch | null = part ? { ...part, doubtful: inDoubt, waitMs } : null
+  await outlastOutage(SETTLE_PATIENCE_MS, () => settleBatch(deps.db, { ...settlement, sync: definition.sync, generation, child }))
+  return child ? { done: false, error: null, waitMs } : { done: true, rejected: settlement.rejected > 0 }
+}
+
+function writeRequest(definition: RunDefinition, claimed: ClaimedBatch, records: PlannedRecord[]): WriteRequest {
+  return {
+    batchId: `${claimed.run}.${claimed.id}`,
+    sync: definition.sync,
+    run: claimed.run,
+    plannedAt: claimed.plannedAt,
+    object: definition.spec.object ?? '',
+    mode: definition.spec.mode,
+    match: definition.spec.match ?? null,
+    records,
+  }
+}
+
+/** Lines begin `{"id":"<32 hex>","op":"upsert"|"delete"`: read without parsing. */
+function recordOf(line: string): PlannedRecord {
+  return { id: line.slice(7, 39), op: line.startsWith('delete', 47) ? 'delete' : 'upsert', line }
+}
+
+function refusedRecord(line: string, error: ConnectorError): RecordOutcome {
+  return { id: recordOf(line).id, status: 'rejected', class: 'data', code: error.code ?? 'refused', field: null, message: error.message }
+}
+
+function halvesOf(claimed: ClaimedBatch, doubtful: boolean): ChildBatch[] {
+  const middle = Math.ceil(claimed.ops.length / 2)
+  return [(index: number) => index < middle, (index: number) => index >= middle].flatMap((keep) => {
+    const part = partOf(claimed, keep)
+    return part ? [{ ...part, doubtful, waitMs: 0 }] : []
+  })
+}

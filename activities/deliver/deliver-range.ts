@@ -1,0 +1,201 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ERROR_KINDS, type ConnectorError } from '../../connectors/errors.ts'
+import { accountPause, pauseAccount } from '../../state/budget.ts'
+import { inheritedBatches, isActive, openBatches, outcomeTotals, type OpenBatch } from '../../state/ledger.ts'
+import { loadRun } from '../../state/run-row.ts'
+import type { Deps } from '../deps.ts'
+import type { RunDefinition } from '../definition.ts'
+import { superseded, withAdvice } from '../failure.ts'
+import { crossedRejected } from '../plan/guards.ts'
+import { deliverBatch, waitBeforeClaimMs, type DeliveryGround } from './deliver-batch.ts'
+import { lanesOf } from './lanes.ts'
+import { backoffMs } from './retry-policy.ts'
+
+export interface RangeInput {
+  readonly run: string
+  /** `inherited`: batches of older runs that are sent again verbatim; the range does not matter. */
+  readonly phase: 'upsert' | 'remove' | 'inherited'
+  readonly fromSeq: number
+  readonly toSeq: number
+  /** Failures in a row that the destination had when this range was last given up. */
+  readonly failures: number
+}
+
+export interface RangeResult {
+  /** Batches that are still open; the range has to be delivered again after `waitMs`. */
+  readonly left: number
+  readonly waitMs: number
+  readonly reason: string | null
+  readonly failures: number
+  /** The wait holds for the whole account, not only for some batches of this range. */
+  readonly wholeAccount: boolean
+  /** The destination refused every connection. */
+  readonly unreachable: boolean
+  /** The run must end. */
+  readonly stop: { readonly code: string; readonly message: string } | null
+  readonly totals: { readonly delivered: number; readonly skipped: number; readonly rejected: number }
+}
+
+/** A wait longer than this is handed to the workflow, whose timer shows it and costs no worker. */
+const LONGEST_WAIT_MS = 3_000
+
+/** Delivers a range of batches, several at once. Repeatable: settled batches are not touched, claimed ones of a dead attempt are in doubt. */
+export async function deliverRange(deps: Deps, input: RangeInput, signal: AbortSignal): Promise<RangeResult> {
+  const run = await loadRun(deps.db, input.run)
+  if (!run || run.finished || !run.definition || !(await isActive(deps.db, input.run))) throw superseded()
+  const definition = run.definition as RunDefinition
+  const { destination } = await deps.connections.destination(definition.destination)
+  const ground: DeliveryGround = { deps, definition, destination, signal, generation: run.generation ?? (await currentGeneration(deps, run.sync)) }
+  const delivery = new RangeDelivery(ground, input)
+  await delivery.run()
+  signal.throwIfAborted()
+  return delivery.result()
+}
+
+/** Inherited batches are sent before the plan has chosen a generation: they belong to the one that is there. */
+async function currentGeneration(deps: Deps, sync: string): Promise<number> {
+  const { rows } = await deps.db.query<{ generation: number }>('select generation from sync_state where sync = $1', [sync])
+  return rows[0]?.generation ?? 0
+}
+
+type Item = { batch: OpenBatch; readyAtMs: number }
+
+class RangeDelivery {
+  readonly #ground: DeliveryGround
+  readonly #input: RangeInput
+  #queue: Item[] = []
+  #pausedUntilMs = 0
+  #reason: string | null = null
+  #failures: number
+  #unreachable = false
+  #reached = false
+  #stop: RangeResult['stop'] = null
+
+  constructor(ground: DeliveryGround, input: RangeInput) {
+    this.#ground = ground
+    this.#input = input
+    this.#failures = input.failures
+  }
+
+  /** Until nothing is open, or what is open has to wait longer than an activity should. */
+  async run(): Promise<void> {
+    const { destination } = this.#ground
+    for (;;) {
+      const open = await this.#open()
+      const now = performance.now()
+      this.#queue = open.map((batch) => ({ batch, readyAtMs: now + waitBeforeClaimMs(batch, destination) }))
+      if (this.#over() || this.#soonest() - now > LONGEST_WAIT_MS) return
+      const lanes = Math.min(destination.concurrency, this.#queue.length)
+      await Promise.all(Array.from({ length: lanes }, () => this.#lane()))
+    }
+  }
+
+  #open(): Promise<OpenBatch[]> {
+    const { deps } = this.#ground
+    const { run, phase, fromSeq, toSeq } = this.#input
+    return phase === 'inherited' ? inheritedBatches(deps.db, run) : openBatches(deps.db, { run, phase, fromSeq, toSeq })
+  }
+
+  #over(): boolean {
+    return this.#stop !== null || this.#ground.signal.aborted
+  }
+
+  /** When something can be done again; infinity: nothing is open. */
+  #soonest(): number {
+    const ready = this.#queue.reduce((least, item) => Math.min(least, item.readyAtMs), Infinity)
+    return Math.max(ready, this.#pausedUntilMs)
+  }
+
+  async #lane(): Promise<void> {
+    const { destination } = this.#ground
+    const lanes = lanesOf(destination.account, destination.concurrency)
+    while (!this.#over()) {
+      const waitMs = this.#soonest() - performance.now()
+      if (waitMs > LONGEST_WAIT_MS) return
+      if (waitMs > 0) {
+        await sleep(Math.max(1, waitMs), undefined, { signal: this.#ground.signal }).catch(() => undefined)
+        continue
+      }
+      const item = this.#nextReady()
+      if (!item) return
+      await lanes.use(async () => {
+        // Waiting for a lane may have taken long: what was ready may have to wait now.
+        if (this.#over() || this.#pausedUntilMs > performance.now()) this.#queue.unshift(item)
+        else await this.#deliver(item)
+      })
+    }
+  }
+
+  #nextReady(): Item | null {
+    const now = performance.now()
+    const at = this.#queue.findIndex((item) => item.readyAtMs <= now)
+    return at < 0 ? null : (this.#queue.splice(at, 1)[0] ?? null)
+  }
+
+  async #deliver({ batch }: Item): Promise<void> {
+    const { deps, destination } = this.#ground
+    const tried = await deliverBatch(this.#ground, batch, this.#failures)
+    if (tried.done) {
+      this.#failures = 0
+      this.#reached = true
+      if (tried.rejected) await this.#watchRejected()
+      return
+    }
+    if (tried.error) return this.#failed(tried.error, tried.waitMs)
+    // Not ours, paused or split: what is open is asked anew after this round.
+    const pause = await accountPause(deps.db, destination.account)
+    if (pause) this.#pause(pause.waitMs, pause.reason)
+    else if (!(await isActive(deps.db, this.#input.run))) throw superseded()
+  }
+
+  async #failed(error: ConnectorError, waitMs: number): Promise<void> {
+    const { deps, destination } = this.#ground
+    const end = ERROR_KINDS[error.kind].end
+    if (end !== null) {
+      this.#stop = { code: end, message: withAdvice(error) }
+      return
+    }
+    if (error.kind === 'stale' || error.kind === 'cancelled') return
+    this.#reason = error.message
+    if (error.kind === 'throttled') {
+      const quietMs = error.retryAfterMs ?? Math.max(waitMs, 1_000)
+      await pauseAccount(deps.db, destination.account, quietMs, error.message)
+      this.#pause(quietMs, error.message)
+      return
+    }
+    this.#failures++
+    this.#unreachable = error.kind === 'unreachable'
+    if (error.kind !== 'unreachable') this.#reached = true
+    this.#pause(Math.max(error.retryAfterMs ?? 0, backoffMs(this.#failures, Math.random())), error.message)
+  }
+
+  #pause(waitMs: number, reason: string): void {
+    this.#reason = reason
+    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, performance.now() + waitMs)
+  }
+
+  async #watchRejected(): Promise<void> {
+    const totals = await outcomeTotals(this.#ground.deps.db, this.#input.run)
+    const all = totals.delivered + totals.skipped + totals.rejected
+    const message = crossedRejected(this.#ground.definition.spec.guards, { all, rejected: totals.rejected })
+    if (message) this.#stop = { code: 'guard', message }
+  }
+
+  async result(): Promise<RangeResult> {
+    const { deps, destination } = this.#ground
+    const open = await this.#open()
+    const now = performance.now()
+    const soonest = open.reduce((least, batch) => Math.min(least, waitBeforeClaimMs(batch, destination)), Infinity)
+    const waitMs = open.length === 0 ? 0 : Math.max(0, soonest, this.#pausedUntilMs - now)
+    return {
+      left: open.length,
+      waitMs: Math.ceil(waitMs),
+      reason: open.length === 0 ? null : (this.#reason ?? 'a lost request may still take effect; its records are read back after that'),
+      failures: this.#failures,
+      wholeAccount: this.#pausedUntilMs > now,
+      unreachable: this.#unreachable && !this.#reached,
+      stop: this.#stop,
+      totals: await outcomeTotals(deps.db, this.#input.run),
+    }
+  }
+}

@@ -1,0 +1,49 @@
+import { ApplicationFailure } from '@temporalio/common'
+import { activityInfo, Context, heartbeat } from '@temporalio/activity'
+import { ConnectorError, ERROR_KINDS } from '../connectors/errors.ts'
+
+/** A warehouse that went away is asked this often before the run fails; the state database and Temporal are waited for without end. */
+const SOURCE_ATTEMPTS = 3
+
+/** The run cannot go on: another run took its place, or it has ended. Nothing was changed. */
+export function superseded(): ApplicationFailure {
+  return ApplicationFailure.create({ message: 'the run has ended or another run of the sync took its place', type: 'superseded', nonRetryable: true })
+}
+
+/** Ends the run with this code; the message holds neither row values nor secrets. */
+export function runFailure(code: string, message: string): ApplicationFailure {
+  return ApplicationFailure.create({ message, type: code, nonRetryable: true })
+}
+
+/** What Temporal gets to see of an error: kind and message; no cause, no stack of a driver, no body. */
+export function asFailure(error: unknown, attempt: number): unknown {
+  if (!(error instanceof ConnectorError)) return error
+  const end = ERROR_KINDS[error.kind].end
+  if (end !== null) return runFailure(end, withAdvice(error))
+  const gaveUp = error.kind === 'source' || error.kind === 'unreachable' || error.kind === 'in_doubt' ? attempt >= SOURCE_ATTEMPTS : false
+  return ApplicationFailure.create({
+    message: error.message,
+    type: error.kind,
+    nonRetryable: gaveUp,
+    ...(error.retryAfterMs === null ? {} : { nextRetryDelay: error.retryAfterMs }),
+  })
+}
+
+export function withAdvice(error: ConnectorError): string {
+  return `${error.message}. ${ERROR_KINDS[error.kind].advice}`.replace(/\.\. /, '. ').trim()
+}
+
+const BEAT_MS = 2_000
+
+/** Runs an activity's work with a heartbeat beside it, and hands its errors to Temporal in our words. */
+export async function beating<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const timer = setInterval(() => heartbeat(), BEAT_MS)
+  try {
+    return await work(Context.current().cancellationSignal)
+  } catch (error) {
+    Context.current().cancellationSignal.throwIfAborted()
+    throw asFailure(error, activityInfo().attempt)
+  } finally {
+    clearInterval(timer)
+  }
+}

@@ -1,0 +1,37 @@
+import { heartbeat } from '@temporalio/activity'
+import { acceptRun } from '../state/run-requests.ts'
+import { setRunState } from '../state/run-row.ts'
+import { deliverRange, type RangeInput, type RangeResult } from './deliver/deliver-range.ts'
+import type { Deps } from './deps.ts'
+import { beating } from './failure.ts'
+import { finishRun, type FinishInput } from './finish/finish.ts'
+import type { InspectRequest } from './launch/inspect-request.ts'
+import { answerInspection } from './launch/answer.ts'
+import { noteStarted, startRun } from './launch/start-run.ts'
+import { makePlan, type PlanResult } from './plan/plan.ts'
+import { prepareRun, type Prepared } from './prepare/prepare.ts'
+
+export type Activities = ReturnType<typeof createActivities>
+
+/** The steps of a run, in the order of its story. Every one is safe to repeat; arguments and results are ids, counts and ranges. */
+export function createActivities(deps: Deps) {
+  return {
+    noteStart: (input: { run: string; temporalRunId: string }): Promise<void> => noteStarted(deps.db, input.run, input.temporalRunId),
+    prepare: (run: string): Promise<Prepared> => beating((signal) => prepareRun(deps, run, signal, () => heartbeat())),
+    plan: (run: string): Promise<PlanResult> => beating((signal) => makePlan(deps, run, signal)),
+    deliver: (input: RangeInput): Promise<RangeResult> => beating((signal) => deliverRange(deps, input, signal)),
+    finish: (input: FinishInput): Promise<string> => finishRun(deps, input),
+    noteState: (input: { run: string; state: string | null; waiting: { reason: string; until: string | null } | null }): Promise<void> =>
+      setRunState(deps.db, input.run, input.state, input.waiting),
+
+    /** What a Schedule does: overlap is skipped, and the launcher's result says so. */
+    async launch(sync: string): Promise<string> {
+      const options = { full: false, verify: false, dryRun: false, adopt: false }
+      const accepted = await acceptRun(deps.db, { sync, trigger: 'schedule', ...options, onConflict: 'reject' })
+      if (accepted.kind !== 'accepted') return `skipped: run ${accepted.run.id} is active`
+      await startRun(deps, accepted.run)
+      return `started run ${accepted.run.id}`
+    },
+    inspect: (input: { id: string; request: InspectRequest }): Promise<void> => beating((signal) => answerInspection(deps, input, signal)),
+  }
+}

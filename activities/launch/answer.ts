@@ -1,0 +1,74 @@
+import type { Check } from '../../connectors/contract.ts'
+import { ConnectorError } from '../../connectors/errors.ts'
+import type { SyncConfiguration } from '../../state/configuration.ts'
+import { answerInspection as store, inspectionInput } from '../../state/inspections.ts'
+import type { Connections, Endpoint } from '../connections.ts'
+import type { Deps } from '../deps.ts'
+import { withAdvice } from '../failure.ts'
+import { defineRun } from '../prepare/define.ts'
+import { previewSync } from '../plan/preview.ts'
+import type { InspectRequest } from './inspect-request.ts'
+
+export interface SyncProblem {
+  readonly sync: string
+  readonly pointer: string
+  readonly message: string
+}
+
+/** Answers one request of the API into the state database. Repeatable. */
+export async function answerInspection(deps: Deps, { id, request }: { id: string; request: InspectRequest }, signal: AbortSignal): Promise<void> {
+  await store(deps.db, id, await answer(deps, id, request, signal))
+}
+
+async function answer(deps: Deps, id: string, request: InspectRequest, signal: AbortSignal): Promise<unknown> {
+  switch (request.kind) {
+    case 'source-check':
+      return check(async () => (await deps.connections.source(await endpoint(deps, 'Source', request.name))).source.check(signal))
+    case 'destination-check':
+      return check(async () => (await deps.connections.destination(await endpoint(deps, 'Destination', request.name))).destination.check(signal))
+    case 'preview':
+      return asProblem(() => previewSync(deps, request.sync, request.limit, signal))
+    case 'sync-check':
+      return checkSyncs(deps.connections, (await inspectionInput(deps.db, id)) as Record<string, SyncConfiguration>, signal)
+  }
+}
+
+async function check(ask: () => Promise<Check>): Promise<Check> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (!(error instanceof ConnectorError)) throw error
+    return { ok: false, detail: withAdvice(error) }
+  }
+}
+
+async function asProblem(ask: () => Promise<unknown>): Promise<unknown> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (!(error instanceof ConnectorError)) throw error
+    return { problem: withAdvice(error) }
+  }
+}
+
+async function checkSyncs(connections: Connections, syncs: Record<string, SyncConfiguration>, signal: AbortSignal): Promise<SyncProblem[]> {
+  const problems: SyncProblem[] = []
+  for (const [sync, configuration] of Object.entries(syncs)) {
+    try {
+      const defined = await defineRun(connections, sync, configuration, signal)
+      problems.push(...defined.problems.map((problem) => ({ sync, ...problem })))
+    } catch (error) {
+      if (!(error instanceof ConnectorError)) throw error
+      problems.push({ sync, pointer: '', message: withAdvice(error) })
+    }
+  }
+  return problems
+}
+
+async function endpoint(deps: Deps, kind: 'Source' | 'Destination', name: string): Promise<Endpoint> {
+  const { rows } = await deps.db.query<{ spec: { connector: string; config: Record<string, unknown> } }>('select spec from resource where kind = $1 and name = $2', [kind, name])
+  const spec = rows[0]?.spec
+  if (!spec) throw new ConnectorError('config', `there is no ${kind.toLowerCase()} ${name}`)
+  return { name, ...spec }
+}
+

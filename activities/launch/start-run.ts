@@ -1,0 +1,74 @@
+import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client'
+import type pg from 'pg'
+import { endRun } from '../../state/run-row.ts'
+import { TAILRACE_DESTINATION, TAILRACE_PHASE, TAILRACE_SYNC } from '../../workflows/search-attributes.ts'
+
+export interface LaunchDeps {
+  readonly db: pg.Pool
+  readonly client: Client
+  readonly taskQueue: string
+}
+
+export const workflowIdOf = (sync: string): string => `sync/${sync}`
+
+/**
+ * Starts the workflow of an accepted run. Safe to repeat: the id `sync/<name>` admits one running workflow, and one that is
+ * started twice finds its run ended. Throws only if Temporal is away. Gives false while the workflow of an earlier run is still closing.
+ */
+export async function startRun(deps: LaunchDeps, run: { id: string; sync: string }): Promise<boolean> {
+  const { rows } = await deps.db.query<{ model: string; destination: string }>(
+    `select spec ->> 'model' as model, spec ->> 'destination' as destination from resource where kind = 'Sync' and name = $1`,
+    [run.sync],
+  )
+  const spec = rows[0]
+  try {
+    const handle = await deps.client.workflow.start('syncRun', {
+      workflowId: workflowIdOf(run.sync),
+      taskQueue: deps.taskQueue,
+      args: [{ run: run.id, sync: run.sync }],
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      workflowIdConflictPolicy: 'FAIL',
+      staticSummary: `${run.sync}: ${spec?.model ?? '?'} → ${spec?.destination ?? '?'}`,
+      memo: { run: run.id },
+      typedSearchAttributes: [
+        { key: TAILRACE_SYNC, value: run.sync },
+        { key: TAILRACE_DESTINATION, value: spec?.destination ?? '?' },
+        { key: TAILRACE_PHASE, value: 'queued' },
+      ],
+    })
+    await noteStarted(deps.db, run.id, handle.firstExecutionRunId)
+    return true
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error
+    return false
+  }
+}
+
+/** The first execution's id is the run's; the workflow notes it as well, in case this answer was lost. */
+export async function noteStarted(db: pg.Pool, run: string, temporalRunId: string): Promise<void> {
+  await db.query('update run set temporal_run_id = coalesce(temporal_run_id, $2) where id = $1', [run, temporalRunId])
+}
+
+/** Closes the row of a run whose workflow was ended from outside (terminated, timed out, deleted). True: the row is ended now. */
+export async function endTerminatedRun(deps: LaunchDeps, run: { id: string; sync: string; temporalRunId: string }): Promise<boolean> {
+  const description = await describe(deps.client, run)
+  if (description && (description.status.name === 'RUNNING' || description.status.name === 'CONTINUED_AS_NEW')) return false
+  const how = description ? description.status.name.toLowerCase().replace('_', ' ') : 'gone'
+  const message = `the workflow is ${how} in Temporal; what it was sending is in doubt and is read back by the next run`
+  const code = description?.status.name === 'TERMINATED' ? 'terminated' : 'workflow'
+  await endRun(deps.db, { run: run.id, sync: run.sync, outcome: 'failed', error: { code, message }, waiting: null, mappingId: null })
+  return true
+}
+
+/** The latest execution of the run's chain (continue-as-new, reset); null when Temporal knows none. */
+async function describe(client: Client, run: { sync: string; temporalRunId: string }): Promise<WorkflowExecutionDescription | null> {
+  try {
+    const latest = await client.workflow.getHandle(workflowIdOf(run.sync)).describe()
+    const chain = latest.raw.workflowExecutionInfo?.firstRunId ?? latest.runId
+    if (chain === run.temporalRunId) return latest
+    return await client.workflow.getHandle(workflowIdOf(run.sync), run.temporalRunId).describe()
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return null
+    throw error
+  }
+}

@@ -1,0 +1,98 @@
+import { insertSegments } from '../../state/compaction.ts'
+import { SegmentWriter, type PackedSegment } from '../../state/segment.ts'
+import type { NewRejection } from '../../state/settle.ts'
+import { publishAdopted } from '../../state/adoption.ts'
+import type { Deps } from '../deps.ts'
+import type { RunDefinition } from '../definition.ts'
+import { displayKey } from './batch.ts'
+import { ComparePass, type InvalidRow, type PlannedRow, type PlanSink } from './pass.ts'
+import type { PassGround } from './open-pass.ts'
+import type { PlanResult } from './plan.ts'
+
+const KEYS_A_BLOCK = 1000
+const BLOCKS_A_WRITE = 100
+
+/**
+ * Moves the baseline to the model as it stands: a new generation is written aside and taken over in one transaction; nothing is
+ * sent, records that left the model are not removed. Null: another attempt or another run was faster.
+ */
+export async function adoptModel(
+  deps: Deps,
+  { run, definition, ground, generation }: { run: string; definition: RunDefinition; ground: PassGround; generation: number },
+): Promise<Omit<PlanResult, 'full'> | null> {
+  const client = await deps.db.connect()
+  try {
+    await client.query('begin')
+    const { rows } = await client.query<{ seq: string }>(`select nextval('baseline_seq') as seq`)
+    const seq = Number(rows[0]?.seq ?? 0)
+    const sink = new AdoptSink(ground.hasMatch && !ground.matchIsKey, (blocks) =>
+      insertSegments(client, { sync: definition.sync, generation: generation + 1, seq, blocks }),
+    )
+    const pass = new ComparePass({ ...ground, sink, baseline: null, books: null, full: true, mirror: false })
+    await pass.run(() => false)
+    await sink.finish()
+    const counts = { read: pass.counts.read, unchanged: sink.adopted, added: 0, changed: 0, removed: 0, retried: 0, invalid: sink.invalidRows }
+    const ours = await publishAdopted(client, { run, sync: definition.sync, generation, seq, mappingId: definition.mappingId, counts, invalid: [...sink.rejections.values()] })
+    await client.query(ours ? 'commit' : 'rollback')
+    return ours ? { counts, holds: [], upsertBatches: 0, removeBatches: 0 } : null
+  } catch (error) {
+    await client.query('rollback').catch(() => undefined)
+    throw error
+  } finally {
+    client.release()
+  }
+}
+
+class AdoptSink implements PlanSink {
+  adopted = 0
+  invalidRows = 0
+  readonly rejections = new Map<string, NewRejection>()
+  readonly #writer: SegmentWriter
+  readonly #write: (blocks: readonly PackedSegment[]) => Promise<void>
+  #blocks: PackedSegment[] = []
+
+  constructor(hasMatch: boolean, write: (blocks: readonly PackedSegment[]) => Promise<void>) {
+    this.#writer = new SegmentWriter(hasMatch)
+    this.#write = write
+  }
+
+  get full(): boolean {
+    return this.#blocks.length >= BLOCKS_A_WRITE
+  }
+
+  async drain(): Promise<void> {
+    const blocks = this.#blocks
+    this.#blocks = []
+    await this.#write(blocks)
+  }
+
+  planned(row: PlannedRow): void {
+    this.adopted++
+    this.#writer.add(row.key, row.fingerprint, row.match)
+    if (this.#writer.size >= KEYS_A_BLOCK) this.#close()
+  }
+
+  invalid(row: InvalidRow): void {
+    this.invalidRows++
+    const id = row.key.length > 0 ? row.key : Buffer.from(row.fingerprint)
+    const { code, field, message } = row
+    const fingerprint = Buffer.from(row.fingerprint)
+    this.rejections.set(id.toString('hex'), { id, key: displayKey(row.keyTexts), op: 'upsert', fingerprint, class: 'invalid', code, field, message, retryAfterMs: null })
+  }
+
+  async finish(): Promise<void> {
+    this.#close()
+    await this.drain()
+  }
+
+  removal(): void {}
+  unchanged(): void {}
+  holds(): void {}
+  settled(): void {}
+  currentAgain(): void {}
+
+  #close(): void {
+    const block = this.#writer.take()
+    if (block) this.#blocks.push(block)
+  }
+}

@@ -1,0 +1,314 @@
+import type { Reading, RowBlock } from '../../connectors/contract.ts'
+import { ConnectorError } from '../../connectors/errors.ts'
+import type { BaselineReader } from '../../state/baseline.ts'
+import type { BookEntry } from '../../state/books.ts'
+import { compareBytes, equalBytes } from '../../state/bytes.ts'
+import { FINGERPRINT_BYTES, REMOVED } from '../../state/segment.ts'
+import { decideRow } from './compare.ts'
+import type { Mapped, RowMapper } from './map.ts'
+
+/** A row that has to be sent. */
+export interface PlannedRow {
+  readonly op: 'added' | 'changed'
+  readonly key: Buffer
+  readonly keyTexts: readonly string[]
+  readonly fingerprint: Uint8Array
+  readonly fields: string
+  readonly match: string | null
+  readonly book: BookEntry | null
+}
+
+/** A record that should go, if no row of the model holds its match value. `counted` is false for old match values of a renamed record. */
+export interface RemovalCandidate {
+  readonly key: Buffer
+  readonly keyTexts: readonly string[]
+  readonly match: string | null
+  readonly counted: boolean
+  readonly book: BookEntry | null
+  /** The row that now has another match value is planned by this run as well: its old record goes only after the new one is there. */
+  readonly renames: boolean
+}
+
+export interface InvalidRow {
+  /** Key bytes; empty where the key is NULL. */
+  readonly key: Buffer
+  readonly keyTexts: readonly (string | null)[]
+  readonly fingerprint: Uint8Array
+  readonly code: string
+  readonly field: string | null
+  readonly message: string
+  /** It holds this match value all the same. */
+  readonly match: string | null
+}
+
+/** Takes what the pass finds, without waiting; when `full` is true the pass awaits `drain()` before it goes on. */
+export interface PlanSink {
+  readonly full: boolean
+  drain(): Promise<void>
+  planned(row: PlannedRow): void
+  removal(candidate: RemovalCandidate): void
+  invalid(row: InvalidRow): void
+  /** A row that stays as it is; `ordinal` counts the baseline's entries from 0. Its bytes are valid during the call only. */
+  unchanged(ordinal: number, row: Buffer, start: number, end: number): void
+  /** A row that is not planned holds this match value. */
+  holds(match: string): void
+  /** A rejection that nothing stands behind any more. */
+  settled(id: Buffer): void
+  /** An old match value that is the record's current one again. */
+  currentAgain(key: Buffer, match: string): void
+}
+
+export interface PassCounts {
+  read: number
+  unchanged: number
+  retried: number
+  baseline: number
+}
+
+/**
+ * One ordered merge of model, baseline and books: every key is looked at once, rows that did not change are never decoded.
+ * Pure but for pulling its inputs. Throws `source` when keys come out of order.
+ */
+export class ComparePass {
+  readonly counts: PassCounts = { read: 0, unchanged: 0, retried: 0, baseline: 0 }
+  readonly #reading: Reading
+  readonly #baseline: BaselineReader | null
+  readonly #books: AsyncIterator<BookEntry> | null
+  readonly #sink: PlanSink
+  readonly #map: RowMapper
+  readonly #fingerprint: (row: Uint8Array) => Uint8Array
+  readonly #full: boolean
+  readonly #mirror: boolean
+  readonly #hasMatch: boolean
+  #inBaseline = false
+  #book: BookEntry | null = null
+
+  constructor(input: {
+    reading: Reading
+    /** Null: as if nothing had ever been delivered. */
+    baseline: BaselineReader | null
+    books: AsyncIterator<BookEntry> | null
+    sink: PlanSink
+    map: RowMapper
+    fingerprint: (row: Uint8Array) => Uint8Array
+    full: boolean
+    mirror: boolean
+    hasMatch: boolean
+  }) {
+    this.#reading = input.reading
+    this.#baseline = input.baseline
+    this.#books = input.books
+    this.#sink = input.sink
+    this.#map = input.map
+    this.#fingerprint = input.fingerprint
+    this.#full = input.full
+    this.#mirror = input.mirror
+    this.#hasMatch = input.hasMatch
+  }
+
+  /** `stop` is asked between blocks. */
+  async run(stop: () => boolean): Promise<void> {
+    await this.#nextBaseline()
+    await this.#nextBook()
+    let waiting: WaitingRow | null = null
+    for await (const block of this.#reading.blocks()) {
+      for (let i = 0; i < block.length; i++) {
+        this.counts.read++
+        if (block.nullKeys?.has(i)) {
+          this.#nullKey(block, i)
+          continue
+        }
+        const row: WaitingRow = {
+          keys: block.keys,
+          keyStart: block.keyOffsets[i] ?? 0,
+          keyEnd: block.keyOffsets[i + 1] ?? 0,
+          rows: block.rows,
+          rowStart: block.rowOffsets[i] ?? 0,
+          rowEnd: block.rowOffsets[i + 1] ?? 0,
+          twin: false,
+        }
+        if (waiting) {
+          const order = compareBytes(row.keys, row.keyStart, row.keyEnd, waiting.keys, waiting.keyStart, waiting.keyEnd)
+          if (order < 0) throw new ConnectorError('source', 'the rows did not come in key order: the collation of the key or the source itself is unstable')
+          if (order === 0) waiting.twin = row.twin = true
+          const pending = this.#row(waiting)
+          if (pending) await pending
+        }
+        waiting = row
+        if (this.#sink.full) await this.#sink.drain()
+      }
+      if (waiting) waiting = ownCopy(waiting)
+      if (stop()) return
+    }
+    if (waiting) await this.#row(waiting)
+    await this.#absentBefore(null)
+    await this.#sink.drain()
+  }
+
+  /** A promise only where something has to be fetched first. */
+  #row(row: WaitingRow): Promise<void> | null {
+    if (this.#book === null && this.#inBaseline) {
+      const entry = this.#baseline?.current
+      if (entry && compareBytes(entry.bytes, entry.keyStart, entry.keyEnd, row.keys, row.keyStart, row.keyEnd) >= 0) return this.#decide(row)
+    } else if (this.#book === null) return this.#decide(row)
+    return this.#absentBefore(row).then(async () => {
+      await this.#decide(row)
+    })
+  }
+
+  #decide(row: WaitingRow): Promise<void> | null {
+    const entry = this.#inBaseline ? (this.#baseline?.current ?? null) : null
+    const known = entry !== null && compareBytes(entry.bytes, entry.keyStart, entry.keyEnd, row.keys, row.keyStart, row.keyEnd) === 0
+    const book = this.#book && compareBytes(this.#book.key, 0, this.#book.key.length, row.keys, row.keyStart, row.keyEnd) === 0 ? this.#book : null
+    const bytes = row.rows.subarray(row.rowStart, row.rowEnd)
+    const fingerprint = this.#fingerprint(bytes)
+    if (row.twin) this.#twin(row, bytes, fingerprint)
+    else {
+      const sameVersion = known && equalBytes(fingerprint, 0, entry.bytes, entry.fingerprintStart, FINGERPRINT_BYTES)
+      const refusal = book?.rejection ?? null
+      const refused = !refusal || refusal.class === 'invalid' || !refusal.fingerprint.equals(fingerprint) ? 'no' : refusal.due ? 'due' : 'not_due'
+      const decision = decideRow({ inBaseline: known, sameVersion, doubtful: book !== null && book.doubtMs !== null, full: this.#full, refused })
+      if (decision === 'unchanged') {
+        this.counts.unchanged++
+        this.#sink.unchanged(this.counts.baseline - 1, row.rows, row.rowStart, row.rowEnd)
+        if (book) this.#unchangedOnBooks(row, book, known ? (entry.match ?? null) : null)
+      } else if (decision === 'held') {
+        const mapped = this.#mapped(bytes)
+        if (mapped.match !== null) this.#sink.holds(mapped.match)
+      } else {
+        if (refused === 'due') this.counts.retried++
+        this.#plan(row, bytes, fingerprint, decision, book, known ? { match: entry.match } : null)
+      }
+    }
+    // Twins step as well: their key is in the model, so what the baseline and the books have for it is not absent.
+    const stepBook = book ? this.#nextBook() : null
+    if (known) {
+      const stepped = this.#stepBaseline()
+      if (stepped) return stepBook ? stepBook.then(() => stepped) : stepped
+    }
+    return stepBook
+  }
+
+  #plan(row: WaitingRow, bytes: Buffer, fingerprint: Uint8Array, op: 'added' | 'changed', book: BookEntry | null, acknowledged: { match: string | null } | null): void {
+    const key = Buffer.from(row.keys.subarray(row.keyStart, row.keyEnd))
+    const keyTexts = this.#reading.keyCodec.decode(key)
+    const mapped = this.#mapped(bytes)
+    if ('invalid' in mapped) {
+      this.#sink.invalid({ key, keyTexts, fingerprint, code: mapped.code, field: mapped.field, message: mapped.invalid, match: mapped.match })
+      return
+    }
+    this.#sink.planned({ op, key, keyTexts, fingerprint, fields: mapped.fields, match: mapped.match, book })
+    if (!this.#mirror || mapped.match === null) return
+    const old = new Set(book?.staleMatches ?? [])
+    if (acknowledged) old.add(acknowledged.match ?? keyTexts[0] ?? '')
+    old.delete(mapped.match)
+    for (const match of old) this.#sink.removal({ key, keyTexts, match, counted: false, book, renames: true })
+  }
+
+  /** Old match values that are still owed a removal; a rejection without anything behind it. */
+  #unchangedOnBooks(row: WaitingRow, book: BookEntry, acknowledgedMatch: string | null): void {
+    const key = Buffer.from(row.keys.subarray(row.keyStart, row.keyEnd))
+    const keyTexts = this.#reading.keyCodec.decode(key)
+    const current = acknowledgedMatch ?? keyTexts[0] ?? ''
+    const old = this.#mirror ? book.staleMatches.filter((match) => match !== current) : []
+    if (book.staleMatches.includes(current)) this.#sink.currentAgain(key, current)
+    const refusal = book.rejection
+    if (old.length === 0 && refusal && refusal.class !== 'invalid') this.#sink.settled(key)
+    if (refusal && refusal.fingerprint.equals(REMOVED) && !refusal.due && !this.#full) return
+    for (const match of old) this.#sink.removal({ key, keyTexts, match, counted: false, book, renames: false })
+  }
+
+  #twin(row: WaitingRow, bytes: Buffer, fingerprint: Uint8Array): void {
+    const key = Buffer.from(row.keys.subarray(row.keyStart, row.keyEnd))
+    const message = 'another row of the model has the same primary key; none of them is sent'
+    const match = this.#mapped(bytes).match
+    this.#sink.invalid({ key, keyTexts: this.#reading.keyCodec.decode(key), fingerprint, code: 'duplicate_key', field: null, message, match })
+  }
+
+  #nullKey(block: RowBlock, i: number): void {
+    const bytes = block.rows.subarray(block.rowOffsets[i] ?? 0, block.rowOffsets[i + 1] ?? 0)
+    const message = 'the primary key is NULL'
+    const keyTexts = this.#reading.decodeKey(Buffer.from(bytes))
+    const match = this.#mapped(bytes).match
+    this.#sink.invalid({ key: Buffer.alloc(0), keyTexts, fingerprint: this.#fingerprint(bytes), code: 'null_key', field: null, message, match })
+  }
+
+  #mapped(bytes: Buffer): Mapped {
+    return this.#map(this.#reading.decode(bytes))
+  }
+
+  /** Walks baseline and books up to a row (null: to their ends): keys there that no row of the model has. */
+  async #absentBefore(row: WaitingRow | null): Promise<void> {
+    for (;;) {
+      const entry = this.#inBaseline ? (this.#baseline?.current ?? null) : null
+      const entryDue = entry !== null && (row === null || compareBytes(entry.bytes, entry.keyStart, entry.keyEnd, row.keys, row.keyStart, row.keyEnd) < 0)
+      const book = this.#book
+      const bookDue = book !== null && (row === null || compareBytes(book.key, 0, book.key.length, row.keys, row.keyStart, row.keyEnd) < 0)
+      if (!entryDue && !bookDue) return
+      const order = !entryDue ? 1 : !bookDue ? -1 : compareBytes(entry.bytes, entry.keyStart, entry.keyEnd, book.key, 0, book.key.length)
+      const key = order <= 0 && entry ? Buffer.from(entry.key) : (book?.key ?? Buffer.alloc(0))
+      this.#absent(key, order <= 0 && entry ? { match: entry.match } : null, order >= 0 ? book : null)
+      if (order <= 0) await this.#stepBaseline()
+      if (order >= 0) await this.#nextBook()
+      if (this.#sink.full) await this.#sink.drain()
+    }
+  }
+
+  #absent(key: Buffer, acknowledged: { match: string | null } | null, book: BookEntry | null): void {
+    const refusal = book?.rejection ?? null
+    const removalRefused = refusal !== null && refusal.fingerprint.equals(REMOVED)
+    if (refusal && refusal.class !== 'invalid' && !removalRefused) this.#sink.settled(key)
+    if (!this.#mirror) return
+    const doubtful = book !== null && book.doubtMs !== null
+    if (!acknowledged && !doubtful && book?.staleMatches.length === 0) return
+    if (removalRefused && !refusal.due && !this.#full) return
+    if (removalRefused) this.counts.retried++
+    const keyTexts = this.#reading.keyCodec.decode(key)
+    const live: (string | null)[] = [...(book?.staleMatches ?? [])]
+    if (acknowledged || live.length === 0) {
+      const current = this.#hasMatch ? (acknowledged?.match ?? keyTexts[0] ?? null) : null
+      live.unshift(current)
+    }
+    for (const [index, match] of [...new Set(live)].entries()) this.#sink.removal({ key, keyTexts, match, counted: index === 0, book, renames: false })
+  }
+
+  #stepBaseline(): Promise<void> | null {
+    const more = this.#baseline?.next() ?? false
+    if (typeof more === 'boolean') {
+      this.#inBaseline = more
+      if (more) this.counts.baseline++
+      return null
+    }
+    return more.then((open) => {
+      this.#inBaseline = open
+      if (open) this.counts.baseline++
+    })
+  }
+
+  async #nextBaseline(): Promise<void> {
+    await this.#stepBaseline()
+  }
+
+  async #nextBook(): Promise<void> {
+    const next = await this.#books?.next()
+    this.#book = !next || next.done === true ? null : next.value
+  }
+}
+
+interface WaitingRow {
+  keys: Buffer
+  keyStart: number
+  keyEnd: number
+  rows: Buffer
+  rowStart: number
+  rowEnd: number
+  /** Another row has the same key. */
+  twin: boolean
+}
+
+/** A block is valid until the next one is asked for. */
+function ownCopy(row: WaitingRow): WaitingRow {
+  const keys = Buffer.from(row.keys.subarray(row.keyStart, row.keyEnd))
+  const rows = Buffer.from(row.rows.subarray(row.rowStart, row.rowEnd))
+  return { keys, keyStart: 0, keyEnd: keys.length, rows, rowStart: 0, rowEnd: rows.length, twin: row.twin }
+}

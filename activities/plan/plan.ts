@@ -1,0 +1,169 @@
+import { randomUUID } from 'node:crypto'
+import type pg from 'pg'
+import { BaselineReader } from '../../state/baseline.ts'
+import { chooseGeneration } from '../../state/fence.ts'
+import { PlanTables } from '../../state/plan-tables.ts'
+import { loadRun, syncState, type RunRecord } from '../../state/run-row.ts'
+import { publishPlan, readStaged, rewriteStaged, type PlanCounts } from '../../state/staging.ts'
+import { unpack } from '../../state/segment.ts'
+import type { Deps } from '../deps.ts'
+import type { RunDefinition } from '../definition.ts'
+import { runFailure, superseded } from '../failure.ts'
+import { adoptModel } from './adopt.ts'
+import { partOf } from './batch.ts'
+import { driftingRows } from './drift.ts'
+import { matchHasher, versionIds } from './fingerprint.ts'
+import { crossedGuards } from './guards.ts'
+import { comparePass, openGround, withSnapshot, type PassGround } from './open-pass.ts'
+import { StagingSink } from './staging-sink.ts'
+
+export interface PlanResult {
+  readonly counts: PlanCounts
+  readonly upsertBatches: number
+  readonly removeBatches: number
+  /** Guards that the plan crosses; the run waits for a person if there are any. */
+  readonly holds: readonly string[]
+  readonly full: boolean
+}
+
+/**
+ * Works out what a run has to send and freezes it. Attempt-scoped: a retry starts clean and only one attempt's result is ever
+ * published, whole. A plan that is published already is given back as it is.
+ */
+export async function makePlan(deps: Deps, run: string, signal: AbortSignal): Promise<PlanResult> {
+  const row = await loadRun(deps.db, run)
+  if (!row || row.finished) throw superseded()
+  if (row.plan) return publishedPlan(row)
+  const definition = row.definition as RunDefinition
+  const { source } = await deps.connections.source(definition.source)
+  const { destination } = await deps.connections.destination(definition.destination)
+  const reading = await source.read({ query: definition.query, key: definition.primaryKey, columns: definition.columns.map((c) => c.name), signal })
+  const ground = await openGround(definition, reading, destination)
+  const generation = await chooseGeneration(deps.db, { run, sync: row.sync, baselineId: definition.baselineId, keyParts: reading.keyCodec.signature })
+  if (generation === null) throw superseded()
+  const published = row.adopt ? await adoptModel(deps, { run, definition, ground, generation }) : await comparePlan(deps, { row, definition, ground, generation, signal })
+  if (!published) {
+    const again = await loadRun(deps.db, run)
+    if (!again?.plan) throw superseded()
+    return publishedPlan(again)
+  }
+  return { ...published, full: row.full }
+}
+
+function publishedPlan(row: RunRecord): PlanResult {
+  const { holds, ...counts } = row.planned as PlanCounts & { holds: string[] }
+  return { counts, holds, upsertBatches: row.upsertBatches ?? 0, removeBatches: row.removeBatches ?? 0, full: row.full }
+}
+
+type PlanInput = { row: RunRecord; definition: RunDefinition; ground: PassGround; generation: number; signal: AbortSignal }
+
+async function comparePlan(deps: Deps, input: PlanInput): Promise<Omit<PlanResult, 'full'> | null> {
+  const client = await deps.db.connect()
+  try {
+    return await withSnapshot(deps.db, (snapshot) => stageAndPublish(deps, input, snapshot, client))
+  } finally {
+    // Its temporary tables go with the session.
+    client.release(true)
+  }
+}
+
+async function stageAndPublish(deps: Deps, input: PlanInput, snapshot: pg.PoolClient, client: pg.PoolClient): Promise<Omit<PlanResult, 'full'> | null> {
+  const { row, definition, ground, generation } = input
+  const tables = new PlanTables(client)
+  await tables.create()
+  const plan = randomUUID()
+  const { hashMatch, sink } = await openSink(deps, input, { client, tables, plan })
+  const mirror = definition.spec.mode === 'mirror'
+  const pass = comparePass(ground, sink, { client: snapshot, definition, generation, full: row.full })
+  const drift = row.verify ? driftingRows(deps, { definition, ground, sink, run: row.id, signal: input.signal }) : null
+  sink.drift = drift
+  await pass.run(() => input.signal.aborted)
+  input.signal.throwIfAborted()
+  if (drift) pass.counts.unchanged -= await drift.finish()
+  await sink.flush()
+
+  if (hashMatch && !sink.matchFilter.empty) {
+    await holdersAmongUnchanged(sink, hashMatch, snapshot, { definition, generation, ground })
+    await sink.drain()
+    const shared = await dropSharedMatches(client, tables, sink, { run: row.id, plan, decodeKey: (key) => ground.reading.keyCodec.decode(key) })
+    await tables.dropRenamesOf(shared)
+    await tables.dropHeldRemovals()
+  }
+  const removed = mirror ? await sink.remove(tables.removals(2000), (key) => ground.reading.keyCodec.decode(key)) : 0
+  await sink.flush()
+
+  const counts: PlanCounts = { ...sink.counts, removed, read: pass.counts.read, unchanged: pass.counts.unchanged, retried: pass.counts.retried }
+  const holds = crossedGuards(definition.spec.guards, { ...counts, baseline: pass.counts.baseline })
+  const published = { plan, counts, holds, upsertBatches: sink.upsertBatches, removeBatches: sink.removeBatches }
+  const books = { invalid: [...sink.invalidRejections.values()], settledRejections: sink.settledRejections, renamed: sink.renamed, currentAgain: sink.currentAgainMatches }
+  const ours = await publishPlan(deps.db, { run: row.id, sync: row.sync, published, books, dryRun: row.dryRun })
+  return ours ? published : null
+}
+
+async function openSink(deps: Deps, { row, definition, ground }: PlanInput, staging: { client: pg.PoolClient; tables: PlanTables; plan: string }) {
+  const known = await syncState(deps.db, row.sync)
+  const matchCheck = ground.hasMatch && (!ground.matchIsKey || known?.mappingId !== definition.mappingId || (await hasStaleMatches(deps.db, row.sync)))
+  const hashMatch = matchCheck ? await matchHasher((match) => ground.destination.fold(match)) : null
+  const sink = new StagingSink({
+    client: staging.client,
+    tables: staging.tables,
+    ids: { run: row.id, plan: staging.plan, version: await versionIds(row.sync, row.id) },
+    batchSize: ground.destination.batchSize,
+    carriesMatch: ground.hasMatch && !ground.matchIsKey,
+    hashMatch,
+    encodeMatch: (match) => `{${JSON.stringify(definition.spec.match ?? '')}:${JSON.stringify(match)}}`,
+    readBackFirst: row.verify,
+  })
+  return { hashMatch, sink }
+}
+
+async function hasStaleMatches(db: pg.Pool, sync: string): Promise<boolean> {
+  const { rows } = await db.query('select 1 from stale_match where sync = $1 limit 1', [sync])
+  return rows.length > 0
+}
+
+/** Second pass, over the baseline only: rows that stay as they are and may hold a match value that the plan writes or removes. */
+async function holdersAmongUnchanged(
+  sink: StagingSink,
+  hashMatch: (match: string) => Uint8Array,
+  snapshot: pg.PoolClient,
+  { definition, generation, ground }: { definition: RunDefinition; generation: number; ground: PassGround },
+): Promise<void> {
+  const reader = new BaselineReader(snapshot, { sync: definition.sync, generation, cursorName: 'holders' })
+  for (let ordinal = 0; await reader.next(); ordinal++) {
+    const entry = reader.current
+    if (!entry || !sink.unchangedOrdinals.has(ordinal)) continue
+    const hash = hashMatch(entry.match ?? ground.reading.keyCodec.decode(entry.key)[0] ?? '')
+    if (sink.matchFilter.mayHave(hash)) sink.holdsHash(hash)
+    if (sink.full) await sink.drain()
+  }
+}
+
+/** Planned rows that share their folded match value with another row of the model leave their batches and become invalid. */
+async function dropSharedMatches(
+  client: pg.PoolClient,
+  tables: PlanTables,
+  sink: StagingSink,
+  { run, plan, decodeKey }: { run: string; plan: string; decodeKey: (key: Buffer) => string[] },
+): Promise<Buffer[]> {
+  const shared = await tables.sharedMatches()
+  const bySeq = new Map<number, Set<string>>()
+  for (const { key, seq } of shared) {
+    const keys = bySeq.get(seq) ?? new Set()
+    bySeq.set(seq, keys.add(key.toString('hex')))
+  }
+  for (const [seq, keys] of bySeq) {
+    const staged = await readStaged(client, { run, plan, seq })
+    if (!staged) throw runFailure('internal', `staged batch ${seq} is missing`)
+    const entries = unpack(staged.entries)
+    const gone = (index: number) => keys.has(entries[index]?.key.toString('hex') ?? '')
+    for (const [index, entry] of entries.entries()) {
+      if (!gone(index)) continue
+      sink.counts[staged.ops[index] === 'a' ? 'added' : 'changed']--
+      const message = 'another row of the model has the same match value; none of them is sent'
+      sink.invalid({ key: entry.key, keyTexts: decodeKey(entry.key), fingerprint: entry.fingerprint, code: 'duplicate_match', field: null, message, match: null })
+    }
+    await rewriteStaged(client, { run, plan, seq }, partOf(staged, (index) => !gone(index)))
+  }
+  return shared.map(({ key }) => key)
+}

@@ -1,0 +1,204 @@
+import type pg from 'pg'
+import { stageBatches, type StagedBatch } from '../../state/staging.ts'
+import type { NewRejection } from '../../state/settle.ts'
+import type { MatchRow, PlanTables, RemovalRow } from '../../state/plan-tables.ts'
+import { REMOVED } from '../../state/segment.ts'
+import { BatchBuilder, displayKey, recordLine, type OpLetter } from './batch.ts'
+import type { InvalidRow, PlannedRow, PlanSink, RemovalCandidate } from './pass.ts'
+import { BitSet, HashFilter } from './seen.ts'
+
+/** Batches written in one statement; keeps outstanding memory flat and the plan ahead of the warehouse. */
+const BATCHES_A_WRITE = 16
+const ROWS_A_WRITE = 2000
+
+/** Reads unchanged rows back at the destination, a batch at a time. */
+export interface DriftWatch {
+  look(ordinal: number, row: Buffer): void
+  due(): boolean
+  readBack(): Promise<void>
+}
+
+/** Turns what the pass finds into frozen batches in the state database, and gathers what has to be checked once all is seen. */
+export class StagingSink implements PlanSink {
+  readonly counts = { added: 0, changed: 0, invalid: 0 }
+  readonly invalidRejections = new Map<string, NewRejection>()
+  readonly settledRejections: Buffer[] = []
+  readonly renamed: { key: Buffer; match: string }[] = []
+  readonly currentAgainMatches: { key: Buffer; match: string }[] = []
+  readonly matchFilter = new HashFilter()
+  readonly unchangedOrdinals = new BitSet()
+  upsertBatches = 0
+  removeBatches = 0
+  /** Set for a verify run: looks at rows that did not change. */
+  drift: DriftWatch | null = null
+
+  readonly #client: pg.ClientBase
+  readonly #tables: PlanTables
+  readonly #ids: { run: string; plan: string; version: (key: Uint8Array, match: string | null) => string }
+  readonly #hashMatch: ((match: string) => Uint8Array) | null
+  readonly #readBackFirst: boolean
+  readonly #builders: { plain: BatchBuilder; onBooks: BatchBuilder; doubtful: BatchBuilder; drifted: BatchBuilder; invalid: BatchBuilder; remove: BatchBuilder; removeDoubtful: BatchBuilder }
+  readonly #encodeMatch: (match: string) => string
+  #staged: StagedBatch[] = []
+  #matches: MatchRow[] = []
+  #removals: RemovalRow[] = []
+  #invalidBatches = 0
+
+  constructor(input: {
+    client: pg.ClientBase
+    tables: PlanTables
+    ids: { run: string; plan: string; version: (key: Uint8Array, match: string | null) => string }
+    batchSize: number
+    /** Segments carry match values. */
+    carriesMatch: boolean
+    /** Null: match values need no check (there are none, or they are the key itself). */
+    hashMatch: ((match: string) => Uint8Array) | null
+    /** JSON text of a removal's fields. */
+    encodeMatch: (match: string) => string
+    /** Every planned record is read back before it is sent (verify). */
+    readBackFirst: boolean
+  }) {
+    this.#client = input.client
+    this.#tables = input.tables
+    this.#ids = input.ids
+    this.#hashMatch = input.hashMatch
+    this.#encodeMatch = input.encodeMatch
+    this.#readBackFirst = input.readBackFirst
+    const builder = (phase: StagedBatch['phase'], doubtful: boolean, onBooks: boolean, nextSeq: () => number) =>
+      new BatchBuilder({ phase, doubtful, onBooks }, { limit: input.batchSize, hasMatch: phase === 'remove' || input.carriesMatch, nextSeq })
+    const upsert = () => this.upsertBatches++
+    const remove = () => this.removeBatches++
+    this.#builders = {
+      plain: builder('upsert', false, false, upsert),
+      onBooks: builder('upsert', false, true, upsert),
+      doubtful: builder('upsert', true, true, upsert),
+      drifted: builder('upsert', false, true, upsert),
+      invalid: builder('invalid', false, false, () => this.#invalidBatches++),
+      remove: builder('remove', false, true, remove),
+      removeDoubtful: builder('remove', true, true, remove),
+    }
+  }
+
+  get full(): boolean {
+    return this.#staged.length >= BATCHES_A_WRITE || this.#matches.length >= ROWS_A_WRITE || this.#removals.length >= ROWS_A_WRITE || (this.drift?.due() ?? false)
+  }
+
+  async drain(): Promise<void> {
+    if (this.drift?.due()) await this.drift.readBack()
+    const [staged, matches, removals] = [this.#staged, this.#matches, this.#removals]
+    this.#staged = []
+    this.#matches = []
+    this.#removals = []
+    await stageBatches(this.#client, this.#ids.run, this.#ids.plan, staged)
+    await this.#tables.addMatches(matches)
+    await this.#tables.addRemovals(removals)
+  }
+
+  planned(row: PlannedRow): void {
+    const doubtful = this.#readBackFirst || (row.book !== null && row.book.doubtMs !== null)
+    this.#plan(row, doubtful ? this.#builders.doubtful : row.book ? this.#builders.onBooks : this.#builders.plain)
+  }
+
+  /** An unchanged row that the destination does not have as wanted. Found late, so it is batched apart: a batch is in key order. */
+  drifted(row: PlannedRow, ordinal: number): void {
+    this.unchangedOrdinals.delete(ordinal)
+    this.#plan(row, this.#builders.drifted)
+  }
+
+  #plan(row: PlannedRow, builder: BatchBuilder): void {
+    this.counts[row.op]++
+    const line = recordLine({ id: this.#ids.version(row.key, null), op: 'upsert', key: row.keyTexts, fields: row.fields })
+    const op: OpLetter = row.op === 'added' ? 'a' : 'c'
+    const full = builder.add({ key: row.key, fingerprint: row.fingerprint, match: row.match, op, line, waitMs: row.book?.doubtMs ?? 0 })
+    if (this.#hashMatch && row.match !== null) {
+      const hash = this.#hashMatch(row.match)
+      this.matchFilter.add(hash)
+      this.#matches.push({ hash, key: row.key, seq: full ? full.seq : builder.seq, role: 'p' })
+    }
+    if (full) this.#staged.push(full)
+  }
+
+  removal(candidate: RemovalCandidate): void {
+    const { key, match, counted, renames, book } = candidate
+    const hash = this.#hashMatch && match !== null ? this.#hashMatch(match) : null
+    if (hash) this.matchFilter.add(hash)
+    if (renames && match !== null) this.renamed.push({ key, match })
+    this.#removals.push({ key, match, hash, counted, renames, doubtMs: this.#readBackFirst ? (book?.doubtMs ?? 0) : (book?.doubtMs ?? null) })
+  }
+
+  invalid(row: InvalidRow): void {
+    this.counts.invalid++
+    const key = displayKey(row.keyTexts)
+    const id = row.key.length > 0 ? row.key : Buffer.from(row.fingerprint)
+    const fingerprint = Buffer.from(row.fingerprint)
+    this.invalidRejections.set(id.toString('hex'), {
+      id,
+      key,
+      op: 'upsert',
+      fingerprint,
+      class: 'invalid',
+      code: row.code,
+      field: row.field,
+      message: row.message,
+      retryAfterMs: null,
+    })
+    const line = JSON.stringify({ key, op: 'upsert', fields: {}, error: { code: row.code, field: row.field, message: row.message } })
+    const full = this.#builders.invalid.add({ key: row.key, fingerprint, match: row.match, op: 'i', line, waitMs: 0 })
+    if (full) this.#staged.push(full)
+    if (row.match !== null) this.holds(row.match)
+  }
+
+  unchanged(ordinal: number, row: Buffer, start: number, end: number): void {
+    this.unchangedOrdinals.add(ordinal)
+    this.drift?.look(ordinal, row.subarray(start, end))
+  }
+
+  holds(match: string): void {
+    if (this.#hashMatch) this.holdsHash(this.#hashMatch(match))
+  }
+
+  /** The key of a holder does not matter: it is another row than any planned one. */
+  holdsHash(hash: Uint8Array): void {
+    this.#matches.push({ hash, key: Buffer.alloc(0), seq: -1, role: 'h' })
+  }
+
+  settled(id: Buffer): void {
+    this.settledRejections.push(id)
+  }
+
+  currentAgain(key: Buffer, match: string): void {
+    this.currentAgainMatches.push({ key, match })
+  }
+
+  /** Batches that are not full yet. The pass is over; only `remove` may follow. */
+  async flush(): Promise<void> {
+    const { plain, onBooks, doubtful, drifted, invalid } = this.#builders
+    for (const builder of [plain, onBooks, doubtful, drifted, invalid]) {
+      const batch = builder.flush()
+      if (batch) this.#staged.push(batch)
+    }
+    await this.drain()
+  }
+
+  /** Stages removals, given in key order, as they come; how many count. An old match value acknowledges nothing (op x). */
+  async remove(pages: AsyncIterable<RemovalRow[]>, decodeKey: (key: Buffer) => readonly string[]): Promise<number> {
+    let counted = 0
+    for await (const page of pages) {
+      for (const row of page) {
+        if (row.counted) counted++
+        const builder = row.doubtMs === null ? this.#builders.remove : this.#builders.removeDoubtful
+        const fields = row.match === null ? '{}' : this.#encodeMatch(row.match)
+        const line = recordLine({ id: this.#ids.version(row.key, row.match ?? ''), op: 'delete', key: decodeKey(row.key), fields })
+        const full = builder.add({ key: row.key, fingerprint: REMOVED, match: row.match, op: row.counted ? 'r' : 'x', line, waitMs: row.doubtMs ?? 0 })
+        if (full) this.#staged.push(full)
+      }
+      if (this.full) await this.drain()
+    }
+    for (const builder of [this.#builders.remove, this.#builders.removeDoubtful]) {
+      const batch = builder.flush()
+      if (batch) this.#staged.push(batch)
+    }
+    await this.drain()
+    return counted
+  }
+}

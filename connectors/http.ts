@@ -1,0 +1,188 @@
+import { Pool, buildConnector, type Dispatcher } from 'undici'
+import type { RequestGate } from './contract.ts'
+import { ConnectorError } from './errors.ts'
+import { classifyFailure } from './http-errors.ts'
+import { assertPublicLiteral, publicLookup } from './http-guard.ts'
+
+export interface HttpOptions {
+  /** `http:` or `https:` address; its path, if any, is put before every request's path. Query and fragment are ignored. */
+  readonly baseUrl: string
+  /** Requests in flight at most; a further one waits. */
+  readonly connections: number
+  /** false: every address the host resolves to must be public, judged at each connect, or the request fails with `config`. */
+  readonly allowPrivateNetwork: boolean
+  /** Names the destination in messages, for example `HubSpot (api.hubapi.com)`. No secrets, no path with row values. */
+  readonly label: string
+  /** A connection must stand within this; default 10,000. */
+  readonly connectTimeoutMs?: number
+  /** A longer answer is cut off and counts as lost; default 32 MiB. */
+  readonly maxResponseBytes?: number
+}
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** Starts with `/`, query included. Never appears in messages. */
+  readonly path: string
+  /** A function is called after `admit`, so that a timestamp in it is fresh. Never appear in messages. */
+  readonly headers?: Readonly<Record<string, string>> | (() => Readonly<Record<string, string>>)
+  readonly body?: string | Buffer
+  /** From the moment the request is handed to its connection; then the connection is destroyed. */
+  readonly timeoutMs: number
+  readonly gate: RequestGate
+  /** The request in words for messages, for example `upsert of a batch`. No row values. */
+  readonly what: string
+}
+
+export interface HttpResponse {
+  readonly status: number
+  /** Names in lower case; repeated headers joined by `, `. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly text: string
+}
+
+export interface Http {
+  /**
+   * One exchange: `gate.admit()`, a connection, then `gate.assertFresh()` synchronously before the first byte is written. Any
+   * status is an answer, redirects included: they are not followed. Never retries; the caller decides. Throws ConnectorError:
+   * `cancelled` if `gate.signal` fired before the first byte (later it changes nothing: a request in flight ends by itself),
+   * `unreachable` or `config` if nothing was sent, `in_doubt` if the answer was lost, and what the gate itself throws.
+   */
+  request(request: HttpRequest): Promise<HttpResponse>
+  /** Makes a TCP (and TLS) connection and drops it; sends no request. Throws as `request` does. */
+  probe(): Promise<void>
+  /** Waits for requests in flight, then closes the connections. */
+  close(): Promise<void>
+}
+
+/** A gate for requests outside a batch (check, describe): no budget, no claim; `signal` keeps further requests from starting. */
+export function openGate(signal: AbortSignal): RequestGate {
+  return { signal, admit: () => Promise.resolve(), assertFresh: () => undefined, allow: () => undefined }
+}
+
+/** Opens a pool of kept-alive HTTP/1.1 connections to one origin, without pipelining. Connects lazily. Throws `config` for a bad address. */
+export function openHttp(options: HttpOptions): Http {
+  const base = parseBase(options)
+  const prefix = base.pathname.replace(/\/+$/, '')
+  const guard = options.allowPrivateNetwork ? {} : { lookup: publicLookup }
+  const connect = buildConnector({ timeout: options.connectTimeoutMs ?? 10_000, ...guard })
+  const limits = { connections: options.connections, pipelining: 1, headersTimeout: 0, bodyTimeout: 0, allowH2: false }
+  const pool = new Pool(base.origin, { ...limits, connect })
+  const maxBytes = options.maxResponseBytes ?? 32 * 1024 * 1024
+
+  return {
+    async request(request) {
+      assertOpen(request.gate.signal, options.label)
+      if (!options.allowPrivateNetwork) assertPublicLiteral(base.hostname)
+      await request.gate.admit()
+      assertOpen(request.gate.signal, options.label)
+      const headers = typeof request.headers === 'function' ? request.headers() : (request.headers ?? {})
+      return exchange(pool, { ...request, headers, path: prefix + request.path }, options.label, maxBytes)
+    },
+    async probe() {
+      if (!options.allowPrivateNetwork) assertPublicLiteral(base.hostname)
+      const { hostname, host, protocol, port } = base
+      const target = { hostname: hostname.replace(/^\[(.*)\]$/, '$1'), host, protocol, port }
+      await new Promise<void>((resolve, reject) => {
+        connect(target, (error, socket) => {
+          if (error !== null) return reject(classifyFailure(error, false, options.label, 'a connection'))
+          socket.destroy()
+          return resolve()
+        })
+      })
+    },
+    close: () => pool.close(),
+  }
+}
+
+function parseBase({ baseUrl, label }: HttpOptions): URL {
+  const url = URL.canParse(baseUrl) ? new URL(baseUrl) : null
+  if (url === null || !/^https?:$/.test(url.protocol))
+    throw new ConnectorError('config', `${label}: the address must be an http:// or https:// URL`)
+  if (url.username !== '' || url.password !== '')
+    throw new ConnectorError('config', `${label}: the address must not hold a user name or password`)
+  return url
+}
+
+function assertOpen(signal: AbortSignal, label: string): void {
+  if (signal.aborted) throw new ConnectorError('cancelled', `${label}: cancelled before the request was sent`)
+}
+
+interface Prepared extends HttpRequest {
+  readonly headers: Readonly<Record<string, string>>
+}
+
+function exchange(pool: Pool, request: Prepared, label: string, maxBytes: number): Promise<HttpResponse> {
+  const { gate, timeoutMs, what, method, path, headers, body } = request
+  return new Promise((resolve, reject) => {
+    let dispatched = false
+    let settled = false
+    let size = 0
+    let status = 0
+    let answerHeaders: Record<string, string> = {}
+    const chunks: Buffer[] = []
+    let abort: ((reason: Error) => void) | null = null
+
+    const settle = (finish: () => void): void => {
+      if (settled) return
+      settled = true
+      clearTimeout(timer)
+      gate.signal.removeEventListener('abort', onCancel)
+      finish()
+    }
+    const fail = (cause: unknown): void => settle(() => reject(classifyFailure(cause, dispatched, label, what)))
+    const cut = (reason: Error): void => {
+      fail(reason)
+      abort?.(reason)
+    }
+    const expire = (): void =>
+      cut(Object.assign(new Error(`no answer within ${timeoutMs} ms`), { code: dispatched ? 'TIMEOUT' : 'ETIMEDOUT' }))
+    const onCancel = (): void => {
+      if (!dispatched) fail(new ConnectorError('cancelled', `${label}: cancelled before the request was sent`))
+    }
+
+    let timer = setTimeout(expire, timeoutMs)
+    gate.signal.addEventListener('abort', onCancel)
+
+    const handler: Dispatcher.DispatchHandler = {
+      // The client calls this on an established connection, immediately before it writes; what is thrown here sends nothing.
+      onRequestStart(controller) {
+        if (settled) throw new Error('given up before it was sent')
+        assertOpen(gate.signal, label)
+        gate.assertFresh()
+        dispatched = true
+        abort = (reason) => controller.abort(reason)
+        clearTimeout(timer)
+        timer = setTimeout(expire, timeoutMs)
+      },
+      onResponseStart(_controller, statusCode, incoming) {
+        if (statusCode < 200) return
+        status = statusCode
+        answerHeaders = flatten(incoming)
+      },
+      onResponseData(_controller, chunk) {
+        size += chunk.length
+        if (size > maxBytes) cut(Object.assign(new Error(`the answer is longer than ${maxBytes} bytes`), { code: 'ANSWER_TOO_LONG' }))
+        else chunks.push(chunk)
+      },
+      onResponseEnd() {
+        settle(() => resolve({ status, headers: answerHeaders, text: Buffer.concat(chunks).toString('utf8') }))
+      },
+      onResponseError(_controller, error) {
+        fail(error)
+      },
+    }
+    try {
+      pool.dispatch({ method, path, headers, body: body ?? null }, handler)
+    } catch (error) {
+      fail(error)
+    }
+  })
+}
+
+function flatten(incoming: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
+  const out: Record<string, string> = {}
+  for (const [name, value] of Object.entries(incoming)) {
+    if (value !== undefined) out[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value
+  }
+  return out
+}

@@ -1,0 +1,141 @@
+import { to as copyTo } from 'pg-copy-streams'
+import type { CanonicalText, Reading, ReadRequest, RowBlock } from '../contract.ts'
+import { ConnectorError } from '../errors.ts'
+import { KeyCodec } from '../keys.ts'
+import { BlockBuilder } from './blocks.ts'
+import type { Target } from './config.ts'
+import { splitLine } from './copy-text.ts'
+import { classifyFailure } from './errors.ts'
+import { PREPARE_SECONDS, prepareModel, prepareStatement } from './model.ts'
+import { wrapModel } from './model-sql.ts'
+import { selectColumns, type Selection } from './selection.ts'
+import { beginReadOnly, cancelBackend, cancelled, circumstances, close, destroy, guarded, openSession, type Session } from './session.ts'
+import { isWorking, SilenceWatch } from './silence.ts'
+
+/** Everything up to the first row: connects, opens the snapshot, checks the model and what is asked of it. */
+export async function openReading(target: Target, request: ReadRequest, silenceMs: number): Promise<Reading> {
+  const session = await openSession(target, request.signal)
+  const opened = await guarded(session, request.signal, PREPARE_SECONDS + 30, async () => {
+    await beginReadOnly(session, PREPARE_SECONDS)
+    const asked = "select pg_backend_pid() as pid, current_setting('server_encoding') as encoding"
+    const { rows } = await session.client.query<{ pid: number; encoding: string }>(asked)
+    const { pid, encoding } = rows[0] ?? { pid: 0, encoding: 'UTF8' }
+    const { model, columns } = await prepareModel(session, request.query)
+    const selection = selectColumns(columns, { key: request.key, used: request.columns, serverEncoding: encoding })
+    const statement = wrapModel(model, selection.list, selection.orderBy)
+    await prepareStatement(session, model, statement)
+    await session.client.query(`set local statement_timeout to '${target.statementTimeoutSeconds}s'`)
+    return { pid, encoding, selection, sql: `COPY (${statement.text}) TO STDOUT` }
+  })
+  return new CopyReading({ session, signal: request.signal, silenceMs, ...opened })
+}
+
+class CopyReading implements Reading {
+  readonly keyCodec: KeyCodec
+  readonly #session: Session
+  readonly #signal: AbortSignal
+  readonly #silenceMs: number
+  readonly #pid: number
+  readonly #selection: Selection
+  readonly #sql: string
+  readonly #text: (row: Buffer) => string
+  #started = false
+  #lost: ConnectorError | null = null
+  #stopped: Promise<void> | null = null
+  readonly #abort = (): void => void this.#stop()
+
+  constructor(input: { session: Session; signal: AbortSignal; silenceMs: number; pid: number; encoding: string; selection: Selection; sql: string }) {
+    this.#session = input.session
+    this.#signal = input.signal
+    this.#silenceMs = input.silenceMs
+    this.#pid = input.pid
+    this.#selection = input.selection
+    this.#sql = input.sql
+    this.#text = input.encoding === 'SQL_ASCII' ? strictText : utf8Text
+    this.keyCodec = new KeyCodec(input.selection.keyParts)
+    this.#signal.addEventListener('abort', this.#abort)
+  }
+
+  async *blocks(): AsyncGenerator<RowBlock> {
+    if (this.#started) throw new ConnectorError('source', 'a read can be gone through once only')
+    this.#started = true
+    const { client, target } = this.#session
+    let end: 'complete' | 'failed' | 'abandoned' = 'abandoned'
+    const watch = new SilenceWatch({ silenceMs: this.#silenceMs, working: () => isWorking(target, this.#pid), stop: () => this.#lose() })
+    const copy = client.query(copyTo(this.#sql, { highWaterMark: 1 << 18 }))
+    // The iterator reports errors; without a listener one that comes after its end would end the process.
+    copy.on('error', () => {})
+    try {
+      const builder = new BlockBuilder(this.#selection.keyParts)
+      let seen = 0
+      const chunks: AsyncIterator<unknown> = copy[Symbol.asyncIterator]()
+      for (;;) {
+        watch.waiting()
+        const { done, value: chunk } = await chunks.next()
+        watch.arrived()
+        if (done === true || !Buffer.isBuffer(chunk)) break
+        const block = builder.push(chunk)
+        if (block === null) continue
+        seen += block.length
+        yield block
+      }
+      watch.waiting()
+      // The row count comes after the last row, in answer to the COPY: when COMMIT is answered, it is there.
+      await client.query('commit')
+      if (builder.unfinished || copy.rowCount !== seen) {
+        throw new ConnectorError('source', `short read: PostgreSQL declared ${copy.rowCount} rows, ${seen} arrived`)
+      }
+      end = 'complete'
+    } catch (error) {
+      end = 'failed'
+      if (this.#signal.aborted) throw cancelled(this.#signal)
+      throw this.#lost ?? classifyFailure(error, circumstances(target, 'run'))
+    } finally {
+      watch.end()
+      this.#signal.removeEventListener('abort', this.#abort)
+      if (end === 'complete') await close(this.#session)
+      else if (end === 'abandoned' || this.#stopped !== null) await this.#stop()
+      else destroy(this.#session)
+    }
+  }
+
+  decode(row: Buffer): CanonicalText[] {
+    const fields = splitLine(this.#text(row))
+    return this.#selection.places.map(({ index, convert }) => {
+      const text = fields[index] ?? null
+      return text === null || convert === null ? text : convert(text)
+    })
+  }
+
+  decodeKey(row: Buffer): CanonicalText[] {
+    return splitLine(this.#text(row)).slice(0, this.#selection.keyParts.length)
+  }
+
+  #lose(): void {
+    const { target } = this.#session
+    const message = `PostgreSQL at ${target.address}: the connection was lost; nothing came for ${this.#silenceMs / 1000} seconds and the server does not work on the query`
+    this.#lost = new ConnectorError('source', message)
+    void this.#stop()
+  }
+
+  /** Ends backend and connection, in this order: while our connection stands, the process id is surely ours. Never rejects. */
+  #stop(): Promise<void> {
+    this.#stopped ??= cancelBackend(this.#session.target, this.#pid).finally(() => destroy(this.#session))
+    return this.#stopped
+  }
+}
+
+function utf8Text(row: Buffer): string {
+  return row.toString('utf8', 0, row.length - 1)
+}
+
+const STRICT = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** A database in SQL_ASCII hands out whatever bytes it was given. */
+function strictText(row: Buffer): string {
+  try {
+    return STRICT.decode(row.subarray(0, row.length - 1))
+  } catch (cause) {
+    throw new ConnectorError('query', 'a row holds text that is not UTF-8 (the database is in SQL_ASCII); convert it in the model’s SQL', { cause })
+  }
+}

@@ -1,0 +1,160 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
+import { control } from './control.ts'
+import { FaultScript, type Fault } from './faults.ts'
+import { Holds } from './holds.ts'
+import { jsonAnswer, type StandIn, type StandInAnswer, type StandInRequest } from './stand-in.ts'
+
+export interface SandboxOptions {
+  readonly standIns: readonly StandIn[]
+  /** Added before every answer of a stand-in, milliseconds; default 0. */
+  readonly latencyMs?: number
+}
+
+/** What the control routes work on. */
+export interface SandboxState {
+  readonly standIns: ReadonlyMap<string, StandIn>
+  readonly faults: FaultScript
+  readonly holds: Holds
+  /** Requests that arrived, dropped ones included: `slug METHOD path` → count. */
+  readonly requests: Map<string, { system: string; method: string; path: string; count: number }>
+  latencyMs: number
+  readonly startLatencyMs: number
+}
+
+export interface Sandbox {
+  /** Starts to listen; port 0 takes a free one. Once only. */
+  listen(port: number, host?: string): Promise<{ readonly url: string }>
+  readonly state: SandboxState
+  /** Drops held requests and every connection. */
+  close(): Promise<void>
+}
+
+/** One HTTP server that routes `/slug/…` to stand-ins and `/_sandbox/…` to the control routes (control.ts). All state is in memory. */
+export function createSandbox({ standIns, latencyMs = 0 }: SandboxOptions): Sandbox {
+  const state: SandboxState = {
+    standIns: new Map(standIns.map((standIn) => [standIn.slug, standIn])),
+    faults: new FaultScript(),
+    holds: new Holds(),
+    requests: new Map(),
+    latencyMs,
+    startLatencyMs: latencyMs,
+  }
+  const server = createServer((incoming, response) => {
+    serve(state, incoming, response).catch((error: unknown) => {
+      const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
+      if (!response.headersSent && !response.destroyed) send(response, jsonAnswer(500, { sandboxError: detail }))
+      else response.destroy()
+    })
+  })
+  server.keepAliveTimeout = 60_000
+
+  return {
+    state,
+    listen: (port, host = '127.0.0.1') =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject)
+        server.listen(port, host, () => {
+          const address = server.address()
+          const actual = typeof address === 'object' && address !== null ? address.port : port
+          resolve({ url: `http://${host.includes(':') ? `[${host}]` : host}:${actual}` })
+        })
+      }),
+    async close() {
+      state.holds.drop()
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      })
+    },
+  }
+}
+
+async function serve(state: SandboxState, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+  const chunks: Buffer[] = []
+  for await (const chunk of incoming) if (Buffer.isBuffer(chunk)) chunks.push(chunk)
+  const url = new URL(incoming.url ?? '/', 'http://sandbox')
+  const [, slug = '', rest = ''] = /^\/([^/]*)(.*)$/.exec(url.pathname) ?? []
+  const request: StandInRequest = {
+    method: incoming.method ?? 'GET',
+    path: rest === '' ? '/' : rest,
+    query: url.searchParams,
+    headers: incoming.headers,
+    body: Buffer.concat(chunks),
+  }
+  if (slug === '_sandbox') return send(response, await control(state, request))
+  const standIn = state.standIns.get(slug)
+  if (standIn === undefined)
+    return send(response, jsonAnswer(404, { error: `no stand-in "${slug}" here`, standIns: [...state.standIns.keys()] }))
+
+  count(state, slug, request)
+  const fault = state.faults.next(slug, request.method, request.path)
+  const apply = async (): Promise<StandInAnswer> => standIn.handle(request)
+  if (fault !== null) return strike(fault, apply, state.holds, response)
+  const answer = await apply()
+  if (state.latencyMs > 0) await delay(state.latencyMs)
+  return send(response, answer)
+}
+
+async function strike(fault: Fault, apply: () => Promise<StandInAnswer>, holds: Holds, response: ServerResponse): Promise<void> {
+  switch (fault.do) {
+    case 'drop_before':
+      response.destroy()
+      return
+    case 'drop_after':
+      await apply()
+      response.destroy()
+      return
+    case 'status':
+    case 'html':
+      if (fault.commit === 'before' || fault.commit === 'after') await apply()
+      if (fault.delayMs !== undefined) await delay(fault.delayMs)
+      return send(response, scripted(fault))
+    case 'slow':
+    case 'hold': {
+      const first = (fault.commit ?? (fault.do === 'slow' ? 'before' : 'after')) === 'before' ? await apply() : null
+      const goOn = fault.do === 'hold' ? await holds.hold() : await delay(fault.delayMs ?? 1000, true)
+      if (!goOn) response.destroy()
+      else send(response, first ?? (await apply()))
+      return
+    }
+    case 'truncate':
+    case 'reset_mid_body':
+      return cutShort(response, await apply(), fault.do === 'reset_mid_body')
+  }
+}
+
+function scripted(fault: Fault): StandInAnswer {
+  const html = fault.do === 'html'
+  const body = typeof fault.body === 'string' ? fault.body : fault.body === undefined ? '' : JSON.stringify(fault.body)
+  return {
+    status: fault.status ?? (html ? 502 : 503),
+    headers: { 'content-type': html ? 'text/html' : 'application/json', ...fault.headers },
+    body: html && body === '' ? '<html><body><h1>502 Bad Gateway</h1></body></html>' : body,
+  }
+}
+
+/** The head announces the whole answer; half of it (at least one byte is kept back) is sent. */
+function cutShort(response: ServerResponse, answer: StandInAnswer, reset: boolean): void {
+  const body = Buffer.from(answer.body ?? '')
+  const whole = body.length === 0 ? Buffer.from('{}') : body
+  response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers, 'content-length': String(whole.length) })
+  response.write(whole.subarray(0, Math.floor(whole.length / 2)), () => {
+    if (reset) response.socket?.resetAndDestroy()
+    else response.socket?.end()
+  })
+}
+
+function send(response: ServerResponse, answer: StandInAnswer): void {
+  if (response.destroyed) return
+  const body = Buffer.from(answer.body ?? '')
+  response.writeHead(answer.status, { 'content-type': 'application/json', 'content-length': String(body.length), ...answer.headers })
+  response.end(body)
+}
+
+function count(state: SandboxState, system: string, { method, path }: StandInRequest): void {
+  const id = `${system} ${method} ${path}`
+  const entry = state.requests.get(id) ?? { system, method, path, count: 0 }
+  entry.count += 1
+  state.requests.set(id, entry)
+}

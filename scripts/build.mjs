@@ -1,0 +1,65 @@
+// Compiles to dist/, copies the migrations and bundles the workflows: what `npm ci` runs, so that the CLI and the workers start
+// without any TypeScript tooling.
+import { execFileSync } from 'node:child_process'
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+process.chdir(root)
+
+const compiler = resolveCompiler()
+if (compiler === null) {
+  // `npm ci --omit=dev` beside a dist/ that was built elsewhere, as in the image.
+  if (!existsSync('dist')) throw new Error('dist/ is missing and cannot be built without the development dependencies: run `npm ci`')
+  process.exit(0)
+}
+
+// Made in a folder beside and put in place at the end: what runs from dist/ meanwhile finds its files.
+const out = 'dist.new'
+rmSync(out, { recursive: true, force: true })
+try {
+  execFileSync(process.execPath, [compiler, '-p', 'tsconfig.build.json', '--outDir', out], { stdio: 'inherit' })
+} catch {
+  process.exit(1)
+}
+mkdirSync(`${out}/state/migrations`, { recursive: true })
+cpSync('state/migrations', `${out}/state/migrations`, { recursive: true })
+chmodSync(`${out}/server/main.js`, 0o755)
+
+rmSync('dist.old', { recursive: true, force: true })
+if (existsSync('dist')) renameSync('dist', 'dist.old')
+renameSync(out, 'dist')
+rmSync('dist.old', { recursive: true, force: true })
+// In place, because the bundle keeps the paths for stack traces.
+writeFileSync('dist/workflow-bundle.js', await bundleWorkflows(`${root}dist/workflows/index.js`))
+linkCommand()
+
+function resolveCompiler() {
+  try {
+    return createRequire(import.meta.url).resolve('typescript/bin/tsc')
+  } catch {
+    return null
+  }
+}
+
+async function bundleWorkflows(workflowsPath) {
+  const { bundleWorkflowCode } = await import('@temporalio/worker')
+  const silent = () => undefined
+  const logger = { log: silent, trace: silent, debug: silent, info: silent, warn: console.warn, error: console.error }
+  return (await bundleWorkflowCode({ workflowsPath, logger })).code
+}
+
+/** npm links the commands of dependencies only; with this `npx tailrace` runs ours at once. */
+function linkCommand() {
+  const { bin } = JSON.parse(readFileSync('package.json', 'utf8'))
+  for (const [name, path] of Object.entries(bin)) {
+    const link = `node_modules/.bin/${name}`
+    rmSync(link, { force: true })
+    try {
+      symlinkSync(`../../${path}`, link)
+    } catch {
+      // Without the link npx still finds the command by package.json, only slower.
+    }
+  }
+}

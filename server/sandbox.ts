@@ -1,0 +1,17 @@
+import { once } from 'node:events'
+import { startSandbox } from '../connectors/sandbox/start.ts'
+
+/**
+ * `tailrace sandbox`: serves the stand-ins until SIGINT or SIGTERM. The address goes to stdout, the rest to stderr. Rejects if the
+ * port is taken.
+ */
+export async function runSandbox(options: { port?: number; host?: string } = {}): Promise<void> {
+  const sandbox = await startSandbox(options)
+  process.stdout.write(`${sandbox.url}\n`)
+  const systems = [...sandbox.state.standIns.keys()].map((slug) => `${sandbox.url}/${slug}`).join(' ')
+  process.stderr.write(`stand-ins: ${systems}; control routes: ${sandbox.url}/_sandbox/; stop with Ctrl-C\n`)
+  const stop = new AbortController()
+  await Promise.race([once(process, 'SIGINT', { signal: stop.signal }), once(process, 'SIGTERM', { signal: stop.signal })])
+  stop.abort()
+  await sandbox.close()
+}

@@ -1,0 +1,85 @@
+import { fileURLToPath } from 'node:url'
+import { Client, Connection } from '@temporalio/client'
+import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker'
+import { Connections } from '../activities/connections.ts'
+import { createActivities } from '../activities/index.ts'
+import { openDatabase } from '../state/database.ts'
+import { createLogger, type Logger } from './logger.ts'
+import { startObserve } from './observe.ts'
+import { startReconcile } from './reconcile.ts'
+import type { ServiceSettings } from './settings.ts'
+
+/** Requests in flight get this long to end after SIGTERM; then the process ends and what was not settled is in doubt. */
+const SHUTDOWN_GRACE = '1s'
+const SHUTDOWN_FORCE = '25s'
+
+/** Workflows stay in memory until this many; each is small, the SDK's default follows the heap and starves a small pod. */
+const MAX_CACHED_WORKFLOWS = 200
+
+/** Polls the task queue until SIGTERM; then lets requests in flight end and be settled. Rejects when it had to be forced. */
+export async function runWorker(settings: ServiceSettings): Promise<void> {
+  const log = createLogger({ level: settings.logLevel, name: 'worker' })
+  installRuntime(settings, log)
+  const db = openDatabase(settings.databaseUrl, { max: 30, applicationName: 'tailrace worker' })
+  const connections = new Connections({ env: process.env, secretsDir: settings.secretsDir })
+  const native = await NativeConnection.connect(settings.temporal.connection)
+  const client = new Client({ connection: Connection.lazy(settings.temporal.connection), namespace: settings.temporal.namespace })
+  const deps = { db, connections, client, taskQueue: settings.taskQueue }
+  const worker = await Worker.create({
+    connection: native,
+    namespace: settings.temporal.namespace,
+    taskQueue: settings.taskQueue,
+    workflowBundle: { codePath: bundlePath() },
+    activities: createActivities(deps),
+    // A dead worker's workflow tasks wait on its own queue for so long before others get them (default 10 s).
+    stickyQueueScheduleToStartTimeout: '2s',
+    maxCachedWorkflows: MAX_CACHED_WORKFLOWS,
+    maxConcurrentActivityTaskExecutions: 40,
+    shutdownGraceTime: SHUTDOWN_GRACE,
+    shutdownForceTime: SHUTDOWN_FORCE,
+    ...versioning(),
+  })
+  const observe = await startObserve({
+    host: settings.metricsHost,
+    port: settings.metricsPort,
+    ready: async () => (worker.getState() === 'RUNNING' ? { ok: true } : { ok: false, failing: 'temporal' }),
+  })
+  const reconcile = startReconcile({ ...deps, log, retentionDays: settings.retentionDays, databaseUrl: settings.databaseUrl })
+  try {
+    const running = worker.run()
+    process.send?.({ ready: true })
+    await running
+  } finally {
+    await reconcile.stop()
+    await observe.close()
+    await connections.close()
+    await native.close()
+    await db.end()
+  }
+}
+
+/** Set by the Temporal Worker Controller, or by hand: runs in flight stay on the build that began them. */
+function versioning(): Pick<WorkerOptions, 'workerDeploymentOptions'> | Record<string, never> {
+  const deploymentName = process.env['TEMPORAL_DEPLOYMENT_NAME']
+  const buildId = process.env['TEMPORAL_WORKER_BUILD_ID']
+  if (!deploymentName || !buildId) return {}
+  return {
+    workerDeploymentOptions: { version: { deploymentName, buildId }, useWorkerVersioning: true, defaultVersioningBehavior: 'PINNED' },
+  }
+}
+
+function installRuntime(settings: ServiceSettings, log: Logger): void {
+  const logger = new DefaultLogger('WARN', ({ level, message, meta }) =>
+    log[level === 'ERROR' ? 'error' : 'warn']({ workflowId: meta?.['workflowId'], activityType: meta?.['activityType'] }, message),
+  )
+  const metrics =
+    settings.temporalMetricsPort === null
+      ? {}
+      : { metrics: { prometheus: { bindAddress: `${settings.metricsHost}:${settings.temporalMetricsPort}` } } }
+  Runtime.install({ logger, telemetryOptions: { ...metrics, logging: { forward: {}, filter: { core: 'WARN', other: 'ERROR' } } } })
+}
+
+/** Built by `npm run build`; a worker never carries the bundler. */
+function bundlePath(): string {
+  return fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../dist/workflow-bundle.js' : '../workflow-bundle.js', import.meta.url))
+}

@@ -1,0 +1,30 @@
+import type pg from 'pg'
+import { moveBooks, type PlanCounts } from './staging.ts'
+import type { NewRejection } from './settle.ts'
+
+/**
+ * Takes over a generation that was written aside, within the caller's transaction: the flip is one statement that demands that
+ * the run is the sync's active run and has no plan yet. False: nothing was changed, roll back.
+ */
+export async function publishAdopted(
+  client: pg.ClientBase,
+  adopted: { run: string; sync: string; generation: number; seq: number; mappingId: string; counts: PlanCounts; invalid: readonly NewRejection[] },
+): Promise<boolean> {
+  const { run, sync, generation, seq, mappingId, counts, invalid } = adopted
+  const { rowCount } = await client.query(
+    `with s as (
+       update sync_state set generation = $3::int + 1, compacted_seq = $4, mapping_id = $5
+       where sync = $1 and active_run = $2 and generation = $3 returning 1
+     )
+     update run set plan = id, generation = $3::int + 1, planned = $6, upsert_batches = 0, remove_batches = 0
+     from s where run.id = $2 and run.plan is null`,
+    [sync, run, generation, seq, mappingId, JSON.stringify({ ...counts, holds: [] })],
+  )
+  if (rowCount !== 1) return false
+  await client.query('delete from baseline_segment where sync = $1 and generation <> $2', [sync, generation + 1])
+  await client.query('delete from doubt where sync = $1', [sync])
+  await client.query('delete from stale_match where sync = $1', [sync])
+  await client.query('delete from rejection where sync = $1', [sync])
+  await moveBooks(client, run, sync, { invalid, settledRejections: [], renamed: [], currentAgain: [] })
+  return true
+}

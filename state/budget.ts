@@ -1,0 +1,57 @@
+import type pg from 'pg'
+
+/**
+ * One rate budget per destination account, shared by every worker and sync: a bucket that holds one second's requests.
+ * A taker goes into debt and waits it off, so callers keep their order and the rate is never exceeded.
+ * Returns how long to wait before sending, in milliseconds; `paused` when the account asked for quiet (nothing was taken).
+ */
+export async function takeRequest(db: pg.Pool, account: string, requestsPerSecond: number): Promise<{ waitMs: number } | { paused: PauseState }> {
+  const { rows } = await db.query<{ wait_ms: number | null; paused_ms: number | null; reason: string | null }>(
+    `insert into account_budget as a (account, requests_per_second, tokens) values ($1, null, $2 - 1)
+     on conflict (account) do update set
+       tokens = case when a.paused_until > clock_timestamp() then a.tokens
+         else least(coalesce(a.requests_per_second, $2), a.tokens + extract(epoch from clock_timestamp() - a.refilled_at) * coalesce(a.requests_per_second, $2)) - 1 end,
+       refilled_at = case when a.paused_until > clock_timestamp() then a.refilled_at else clock_timestamp() end
+     returning case when a.tokens < 0 then -a.tokens / coalesce(a.requests_per_second, $2) * 1000 else 0 end as wait_ms,
+       extract(epoch from a.paused_until - clock_timestamp())::float8 * 1000 as paused_ms, a.pause_reason as reason`,
+    [account, requestsPerSecond],
+  )
+  const row = rows[0]
+  if (row?.paused_ms && row.paused_ms > 0) return { paused: { waitMs: row.paused_ms, reason: row.reason ?? 'paused' } }
+  return { waitMs: Number(row?.wait_ms ?? 0) }
+}
+
+export interface PauseState {
+  readonly waitMs: number
+  readonly reason: string
+}
+
+/** Nobody sends to the account for so long; a longer pause that is already there stays. */
+export async function pauseAccount(db: pg.Pool, account: string, waitMs: number, reason: string): Promise<void> {
+  await db.query(
+    `insert into account_budget as a (account, paused_until, pause_reason) values ($1, clock_timestamp() + $2 * interval '1 millisecond', $3)
+     on conflict (account) do update set
+       pause_reason = case when coalesce(a.paused_until, '-infinity') < excluded.paused_until then excluded.pause_reason else a.pause_reason end,
+       paused_until = greatest(a.paused_until, excluded.paused_until)`,
+    [account, waitMs, reason],
+  )
+}
+
+export async function accountPause(db: pg.Pool, account: string): Promise<PauseState | null> {
+  const { rows } = await db.query<{ paused_ms: number; reason: string | null }>(
+    `select extract(epoch from paused_until - clock_timestamp())::float8 * 1000 as paused_ms, pause_reason as reason
+     from account_budget where account = $1 and paused_until > clock_timestamp()`,
+    [account],
+  )
+  const row = rows[0]
+  return row ? { waitMs: row.paused_ms, reason: row.reason ?? 'paused' } : null
+}
+
+/** What the vendor's headers allow from now on. */
+export async function allowRate(db: pg.Pool, account: string, requestsPerSecond: number): Promise<void> {
+  await db.query(
+    `insert into account_budget as a (account, requests_per_second) values ($1, $2)
+     on conflict (account) do update set requests_per_second = $2 where a.requests_per_second is distinct from $2`,
+    [account, requestsPerSecond],
+  )
+}

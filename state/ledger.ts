@@ -1,0 +1,153 @@
+import type pg from 'pg'
+
+/**
+ * The ledger: every change of a batch's state is one statement that names the batch, its attempt and the fence (the run is the
+ * sync's active run). A statement that finds no such batch changes nothing and says so; that makes late and doubled workers harmless.
+ */
+export type BatchState = 'planned' | 'sending' | 'settled' | 'split' | 'discarded' | 'doubt'
+
+/** A batch that still has to be delivered, without its bytes. */
+export interface OpenBatch {
+  readonly id: number
+  readonly state: 'planned' | 'sending'
+  readonly attempt: number
+  readonly doubtful: boolean
+  readonly phase: 'upsert' | 'remove'
+  readonly size: number
+  /** Milliseconds until it may be claimed, by the database's clock; 0 or less: now. */
+  readonly waitMs: number
+  /** Milliseconds since it was last claimed; null: never. */
+  readonly sentAgoMs: number | null
+}
+
+export interface ClaimedBatch {
+  readonly id: number
+  readonly attempt: number
+  readonly run: string
+  readonly ops: string
+  readonly plannedAt: string
+  readonly payload: Buffer
+  readonly entries: Buffer
+  readonly onBooks: boolean
+}
+
+const OPEN_COLUMNS = `b.id, b.state, b.attempt, b.doubtful, b.phase, b.size,
+  coalesce(extract(epoch from b.not_before - clock_timestamp()) * 1000, 0) as wait_ms,
+  extract(epoch from clock_timestamp() - b.sent_at) * 1000 as sent_ago_ms`
+
+type OpenRow = { id: string; state: 'planned' | 'sending'; attempt: number; doubtful: boolean; phase: 'upsert' | 'remove'; size: number; wait_ms: string; sent_ago_ms: string | null }
+
+const openBatch = (row: OpenRow): OpenBatch => ({
+  id: Number(row.id),
+  state: row.state,
+  attempt: row.attempt,
+  doubtful: row.doubtful,
+  phase: row.phase,
+  size: row.size,
+  waitMs: Number(row.wait_ms),
+  sentAgoMs: row.sent_ago_ms === null ? null : Number(row.sent_ago_ms),
+})
+
+/** Batches of a run's published plan within a range of seq that are not settled, in order. */
+export async function openBatches(
+  db: pg.Pool,
+  { run, phase, fromSeq, toSeq }: { run: string; phase: 'upsert' | 'remove'; fromSeq: number; toSeq: number },
+): Promise<OpenBatch[]> {
+  const { rows } = await db.query<OpenRow>(
+    `select ${OPEN_COLUMNS} from batch b join run r on r.id = b.run and r.plan = b.plan
+     where b.run = $1 and b.seq between $2 and $3 and b.state in ('planned', 'sending') and b.phase = $4 order by b.seq, b.id`,
+    [run, fromSeq, toSeq, phase],
+  )
+  return rows.map(openBatch)
+}
+
+/** Batches of older runs that this run has to send again verbatim before it plans. */
+export async function inheritedBatches(db: pg.Pool, run: string): Promise<OpenBatch[]> {
+  const { rows } = await db.query<OpenRow>(
+    `select ${OPEN_COLUMNS} from batch b where b.heir = $1 and b.state in ('planned', 'sending') order by b.id`,
+    [run],
+  )
+  return rows.map(openBatch)
+}
+
+/** True in a statement whose batch is `b`: the run it belongs to (or that took it over) is the sync's active run and may deliver. */
+const FENCE = `exists (select 1 from run r join sync_state s on s.sync = r.sync
+  where r.id = coalesce(b.heir, b.run) and s.active_run = r.id and r.finished_at is null and not r.dry_run)`
+
+/**
+ * Writes down that a batch is about to be sent (invariant 1). Null: somebody else has it, the run is not the active one, or the
+ * account is paused.
+ */
+export async function claimBatch(db: pg.Pool, batch: { id: number; attempt: number }, account: string): Promise<ClaimedBatch | null> {
+  const { rows } = await db.query<{
+    id: string
+    attempt: number
+    run: string
+    ops: string
+    planned_at: Date
+    payload: Buffer
+    entries: Buffer
+    on_books: boolean
+  }>(
+    `update batch b set state = 'sending', attempt = b.attempt + 1, sent_at = clock_timestamp()
+     where b.id = $1 and b.attempt = $2 and b.state in ('planned', 'sending') and ${FENCE}
+       and not exists (select 1 from account_budget a where a.account = $3 and a.paused_until > clock_timestamp())
+     returning b.id, b.attempt, b.run, b.ops, b.planned_at, b.payload, b.entries, b.on_books`,
+    [batch.id, batch.attempt, account],
+  )
+  const row = rows[0]
+  if (!row) return null
+  return {
+    id: Number(row.id),
+    attempt: row.attempt,
+    run: row.run,
+    ops: row.ops,
+    plannedAt: row.planned_at.toISOString(),
+    payload: row.payload,
+    entries: row.entries,
+    onBooks: row.on_books,
+  }
+}
+
+/**
+ * Gives a claimed batch back, not settled. `applied: 'no'`: nothing of it took effect, it is as before the claim.
+ * `unknown`: it is in doubt and is read back before it is sent again, not before `waitMs` have passed.
+ */
+export async function releaseBatch(db: pg.Pool, batch: { id: number; attempt: number }, how: { applied: 'no' | 'unknown'; waitMs: number }): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `update batch b set state = case when $3 then 'sending' else 'planned' end, doubtful = b.doubtful or $3,
+       not_before = clock_timestamp() + $4 * interval '1 millisecond'
+     where b.id = $1 and b.attempt = $2 and b.state = 'sending' and ${FENCE}`,
+    [batch.id, batch.attempt, how.applied === 'unknown', how.waitMs],
+  )
+  return rowCount === 1
+}
+
+/** Whether the run is still the sync's active run. */
+export async function isActive(db: pg.Pool, run: string): Promise<boolean> {
+  const { rows } = await db.query('select 1 from sync_state s join run r on r.sync = s.sync where s.active_run = $1 and r.id = $1 and r.finished_at is null', [run])
+  return rows.length === 1
+}
+
+/** Outcomes of a run so far. */
+export async function outcomeTotals(db: pg.Pool, run: string): Promise<{ delivered: number; skipped: number; rejected: number }> {
+  const { rows } = await db.query<{ delivered: string; skipped: string; rejected: string }>(
+    `select coalesce(sum(b.delivered), 0) as delivered, coalesce(sum(b.skipped), 0) as skipped, coalesce(sum(b.rejected), 0) as rejected
+     from batch b join run r on r.id = b.run and r.plan = b.plan where b.run = $1 and b.state = 'settled'`,
+    [run],
+  )
+  const row = rows[0]
+  return { delivered: Number(row?.delivered ?? 0), skipped: Number(row?.skipped ?? 0), rejected: Number(row?.rejected ?? 0) }
+}
+
+/** Writes down that a further request of a claimed batch is about to leave. False: the claim is not ours any more. */
+export async function renewClaim(db: pg.Pool, batch: { id: number; attempt: number }): Promise<boolean> {
+  const { rowCount } = await db.query(`update batch b set sent_at = clock_timestamp() where b.id = $1 and b.attempt = $2 and b.state = 'sending' and ${FENCE}`, [batch.id, batch.attempt])
+  return rowCount === 1
+}
+
+/** Which of these keys this run could not deliver: their old match values have to stay. */
+export async function refusedInRun(db: pg.Pool, { sync, run, keys }: { sync: string; run: string; keys: readonly Buffer[] }): Promise<Set<string>> {
+  const { rows } = await db.query<{ id: Buffer }>('select id from rejection where sync = $1 and run = $2 and id = any($3::bytea[])', [sync, run, keys])
+  return new Set(rows.map(({ id }) => id.toString('hex')))
+}

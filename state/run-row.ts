@@ -1,0 +1,101 @@
+import type pg from 'pg'
+
+export interface RunRecord {
+  readonly id: string
+  readonly sync: string
+  readonly state: string
+  readonly trigger: string
+  readonly full: boolean
+  readonly verify: boolean
+  readonly dryRun: boolean
+  readonly adopt: boolean
+  readonly definition: unknown
+  readonly generation: number | null
+  readonly plan: string | null
+  readonly planned: unknown
+  readonly upsertBatches: number | null
+  readonly removeBatches: number | null
+  readonly finished: boolean
+}
+
+export async function loadRun(db: pg.Pool, id: string): Promise<RunRecord | null> {
+  const { rows } = await db.query<RunRecord>(
+    `select id, sync, state, trigger, full_plan as "full", verify, dry_run as "dryRun", adopt, definition, generation, plan, planned,
+       upsert_batches as "upsertBatches", remove_batches as "removeBatches", finished_at is not null as finished
+     from run where id = $1`,
+    [id],
+  )
+  return rows[0] ?? null
+}
+
+/** What prepare decided. False: the run is not the sync's active run. */
+export async function freezeDefinition(db: pg.Pool, run: string, definition: unknown, full: boolean): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `update run r set definition = $2, full_plan = r.full_plan or $3 from sync_state s
+     where r.id = $1 and s.sync = r.sync and s.active_run = r.id and r.finished_at is null`,
+    [run, JSON.stringify(definition), full],
+  )
+  return rowCount === 1
+}
+
+/** The state that users see; waiting says for what and until when. Ended runs stay as they are. Listeners are told. */
+export async function setRunState(db: pg.Pool, run: string, state: string | null, waiting: { reason: string; until: string | null } | null): Promise<void> {
+  await db.query(
+    `with r as (update run set state = coalesce($2, state), waiting = $3 where id = $1 and finished_at is null returning id)
+     select pg_notify('tailrace_run', id::text) from r`,
+    [run, state, waiting === null ? null : JSON.stringify(waiting)],
+  )
+}
+
+export interface RunEnd {
+  readonly run: string
+  readonly sync: string
+  readonly outcome: 'done' | 'failed' | 'cancelled'
+  readonly error: { code: string; message: string } | null
+  readonly waiting: { reason: string; until: string | null } | null
+  readonly mappingId: string | null
+}
+
+/**
+ * Ends a run: state, owed and the fence move together, so that from here on nothing of it has an effect. `done` becomes
+ * `succeeded` when nothing is owed and `partial` otherwise. Repeatable: an ended run keeps its end. Gives the state it ended in.
+ */
+export async function endRun(db: pg.Pool, end: RunEnd): Promise<string | null> {
+  const { rows } = await db.query<{ state: string }>(
+    `with owed as (select count(*) as n from rejection where sync = $2),
+     ended as (
+       update run r set slot = null, finished_at = clock_timestamp(), error = $4, waiting = $5, owed = owed.n,
+         started_at = coalesce(r.started_at, clock_timestamp()),
+         state = case when $3 <> 'done' then $3 when r.dry_run or owed.n = 0 then 'succeeded' else 'partial' end
+       from owed where r.id = $1 and r.finished_at is null returning r.id, r.state, r.dry_run, r.generation
+     ),
+     fence as (
+       update sync_state s set active_run = null, mapping_id = case when $3 = 'done' and not ended.dry_run then coalesce($6, s.mapping_id) else s.mapping_id end,
+         compacted_seq = case when s.compacted_seq = 0 then coalesce((select max(seq) from baseline_segment b where b.sync = $2 and b.generation = s.generation), 0) else s.compacted_seq end
+       from ended where s.sync = $2 and s.active_run = ended.id
+     ),
+     told as (select pg_notify('tailrace_run', id::text), pg_notify('tailrace_ended', $2) from ended)
+     select coalesce((select state from ended), (select state from run where id = $1)) as state, (select count(*) from told) as told`,
+    [end.run, end.sync, end.outcome, end.error === null ? null : JSON.stringify(end.error), end.waiting === null ? null : JSON.stringify(end.waiting), end.mappingId],
+  )
+  return rows[0]?.state ?? null
+}
+
+export interface SyncState {
+  /** The mapping that the last finished run delivered; null before the first. */
+  readonly mappingId: string | null
+  /** Who the baseline's records are; null before the first plan. */
+  readonly baselineId: string | null
+  readonly generation: number
+  readonly compactedSeq: number
+}
+
+/** Null: the sync never ran. */
+export async function syncState(db: pg.Pool, sync: string): Promise<SyncState | null> {
+  const { rows } = await db.query<{ mapping_id: string | null; baseline_id: string | null; generation: number; compacted_seq: string }>(
+    'select mapping_id, baseline_id, generation, compacted_seq from sync_state where sync = $1',
+    [sync],
+  )
+  const row = rows[0]
+  return row ? { mappingId: row.mapping_id, baselineId: row.baseline_id, generation: row.generation, compactedSeq: Number(row.compacted_seq) } : null
+}

@@ -1,0 +1,157 @@
+import { fork, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { randomBytes } from 'node:crypto'
+import { Connection } from '@temporalio/client'
+import pg from 'pg'
+import { startSandbox } from '../../connectors/sandbox/start.ts'
+import { freePort } from '../../server/embedded/port.ts'
+import { runMigrate } from '../../server/migrate.ts'
+import { workerSettings } from '../../server/settings.ts'
+import { freshDatabase } from './database.ts'
+
+const CLI = new URL('../../dist/server/main.js', import.meta.url)
+
+/** A process of the product under test; `kill` is SIGKILL and waits until it is gone. */
+export interface Role {
+  readonly process: ChildProcess
+  output(): string
+  kill(): Promise<void>
+  /** SIGTERM; the exit code. */
+  stop(): Promise<number | null>
+}
+
+export type Stack = Awaited<ReturnType<typeof startStack>>
+
+/**
+ * A whole installation of its own: state database, Temporal namespace, warehouse database, sandbox, and real processes of the
+ * compiled product. Needs TAILRACE_TEST_PG and TAILRACE_TEST_TEMPORAL (test/run.ts).
+ */
+export async function startStack(extraEnv: Record<string, string> = {}) {
+  const temporal = process.env['TAILRACE_TEST_TEMPORAL']
+  if (!temporal) throw new Error('TAILRACE_TEST_TEMPORAL is not set: run the tests by `npm test` or `npm run test:only -- FILE…`')
+  const [state, warehouse, sandbox, port] = await Promise.all([freshDatabase(), freshDatabase(), startSandbox({ port: 0 }), freePort()])
+  const namespace = `t-${randomBytes(6).toString('hex')}`
+  await createNamespace(temporal, namespace)
+  const env: Record<string, string> = {
+    PATH: process.env['PATH'] ?? '',
+    HOME: process.env['HOME'] ?? '',
+    DATABASE_URL: state.url,
+    TEMPORAL_ADDRESS: temporal,
+    TEMPORAL_NAMESPACE: namespace,
+    TAILRACE_PORT: String(port),
+    TAILRACE_URL: `http://127.0.0.1:${port}`,
+    TAILRACE_METRICS_PORT: '0',
+    LOG_LEVEL: 'warn',
+    WAREHOUSE_URL: warehouse.url,
+    WEBHOOK_SECRET: `whsec_${Buffer.alloc(32, 7).toString('base64')}`,
+    HUBSPOT_TOKEN: 'pat-test-token',
+    ...extraEnv,
+  }
+  await runMigrate(workerSettings(env))
+  const roles: Role[] = []
+
+  const start = async (verb: 'api' | 'worker', more: Record<string, string> = {}): Promise<Role> => {
+    const role = await startRole(verb, { ...env, ...more })
+    roles.push(role)
+    return role
+  }
+
+  const call = async (method: string, path: string, body?: unknown): Promise<{ status: number; body: Record<string, unknown> }> => {
+    const response = await fetch(`${env['TAILRACE_URL']}${path}`, {
+      method,
+      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    })
+    const text = await response.text()
+    return { status: response.status, body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>) }
+  }
+
+  return {
+    env,
+    namespace,
+    temporal,
+    sandbox,
+    state: state.pool,
+    warehouse: warehouse.pool,
+    start,
+    call,
+    /** Applies documents through the API; throws what is wrong with them. */
+    async apply(documents: readonly object[]): Promise<void> {
+      const answer = await call('POST', '/v1/config/apply', { documents })
+      if (answer.status !== 200) throw new Error(`apply: ${answer.status} ${JSON.stringify(answer.body)}`)
+    },
+    /** Starts a run and waits until it has ended or reached one of the given states. */
+    async run(sync: string, options: object = {}, until: readonly string[] = []): Promise<Run> {
+      const accepted = await call('POST', `/v1/syncs/${sync}/runs`, options)
+      if (accepted.status !== 202) throw new Error(`run: ${accepted.status} ${JSON.stringify(accepted.body)}`)
+      return this.ended(String(accepted.body['id']), until)
+    },
+    async ended(id: string, until: readonly string[] = []): Promise<Run> {
+      const limit = performance.now() + 90_000
+      for (;;) {
+        const { body } = await call('GET', `/v1/runs/${id}?wait=${until.length > 0 ? 1 : 30}`)
+        const run = body as unknown as Run
+        if (ENDED.includes(run.state) || until.includes(run.state)) return run
+        if (performance.now() > limit) throw new Error(`run ${id} is still ${run.state}: ${JSON.stringify(run)}\n${roles.map((role) => role.output()).join('\n')}`)
+      }
+    },
+    async stop(): Promise<void> {
+      await Promise.all(roles.map((role) => role.kill()))
+      await sandbox.close()
+      await Promise.all([state.drop(), warehouse.drop()])
+    },
+  }
+}
+
+const ENDED = ['succeeded', 'partial', 'failed', 'cancelled']
+
+export interface Run {
+  readonly id: string
+  readonly state: string
+  readonly full: boolean
+  readonly counts: Record<string, number>
+  readonly waiting: { readonly reason: string; readonly until: string | null } | null
+  readonly error: { readonly code: string; readonly message: string } | null
+  readonly temporal: { readonly workflowId: string; readonly runId: string; readonly url: string }
+}
+
+async function startRole(verb: string, env: Record<string, string>): Promise<Role> {
+  const child = fork(CLI, [verb], { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-20_000)))
+  const exited = once(child, 'exit')
+  const end = async (signal: NodeJS.Signals) => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal)
+    await exited
+    return child.exitCode
+  }
+  await Promise.race([
+    new Promise<void>((resolve) => child.on('message', () => resolve())),
+    exited.then(() => Promise.reject(new Error(`${verb} ended before it was ready:\n${output}`))),
+  ])
+  return {
+    process: child,
+    output: () => output,
+    kill: async () => void (await end('SIGKILL')),
+    stop: () => end('SIGTERM'),
+  }
+}
+
+async function createNamespace(address: string, namespace: string): Promise<void> {
+  const connection = await Connection.connect({ address })
+  try {
+    await connection.workflowService.registerNamespace({ namespace, workflowExecutionRetentionPeriod: { seconds: 86_400 as unknown as Long } })
+    const limit = performance.now() + 20_000
+    for (;;) {
+      try {
+        await connection.workflowService.countWorkflowExecutions({ namespace })
+        return
+      } catch (error) {
+        if (performance.now() > limit) throw error
+      }
+    }
+  } finally {
+    await connection.close()
+  }
+}
+
+export { pg }

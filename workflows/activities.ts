@@ -1,0 +1,21 @@
+import { ActivityCancellationType, proxyActivities, type ActivityOptions } from '@temporalio/workflow'
+import type { Activities } from '../activities/index.ts'
+
+/**
+ * The steps of a run as activities, each call with a summary for the web UI. Errors that end a run are not retried (the activity
+ * says so); everything else is, without end: a worker, the state database or Temporal may be away for as long as it takes.
+ */
+const step = (options: ActivityOptions) => (summary: string) => proxyActivities<Activities>({ ...options, summary })
+
+const retry = { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s' } as const
+
+export const bookkeeping = step({ startToCloseTimeout: '1 minute', retry })
+export const preparing = step({ startToCloseTimeout: '30 minutes', heartbeatTimeout: '10s', retry })
+export const planning = step({ startToCloseTimeout: '12 hours', heartbeatTimeout: '10s', retry })
+/** Cancelling waits for requests in flight: their outcome is settled, not lost. */
+export const delivering = step({
+  startToCloseTimeout: '1 hour',
+  heartbeatTimeout: '10s',
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  retry,
+})

@@ -1,0 +1,98 @@
+import {
+  ApplicationFailure,
+  CancellationScope,
+  condition,
+  continueAsNew,
+  defineQuery,
+  defineSignal,
+  defineUpdate,
+  isCancellation,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow'
+import { bookkeeping, planning, preparing } from './activities.ts'
+import { Story } from './story.ts'
+import { deliverPhase, type DeliverySteering } from './deliver.ts'
+import { failureOf, type RunError } from './failure.ts'
+
+export interface SyncRunInput {
+  readonly run: string
+  readonly sync: string
+  /** Set when a long run goes on as new: it is past its plan. */
+  readonly resume?: true
+}
+
+export const approve = defineUpdate<void>('approve')
+export const reject = defineUpdate<void>('reject')
+export const pause = defineSignal('pause')
+export const resume = defineSignal('resume')
+export const phase = defineQuery<string>('phase')
+
+type Answer = 'approved' | 'rejected'
+
+/** One run of a sync: prepare → plan → hold until approved, if a guard is crossed → deliver → finish. */
+export async function syncRun(input: SyncRunInput): Promise<string> {
+  const story = new Story(input)
+  const steering: DeliverySteering = { paused: false, scope: null }
+  let answer: Answer | null = null
+  let holding = false
+  setHandler(phase, () => story.phase)
+  setHandler(approve, () => void (answer = 'approved'), { validator: () => mustHold(holding) })
+  setHandler(reject, () => void (answer = 'rejected'), { validator: () => mustHold(holding) })
+  setHandler(pause, () => {
+    steering.paused = true
+    steering.scope?.cancel()
+  })
+  setHandler(resume, () => void (steering.paused = false))
+
+  try {
+    if (!input.resume) await bookkeeping('note the start').noteStart({ run: input.run, temporalRunId: workflowInfo().firstExecutionRunId })
+    story.enter('planning')
+    const prepared = await preparing('freeze the definition, close older runs').prepare(input.run)
+    story.prepared(prepared)
+    if (prepared.inherited > 0) await deliverPhase(input.run, { phase: 'inherited', batches: prepared.inherited }, steering, story)
+    const plan = await planning('compare model and baseline').plan(input.run)
+    story.planned(plan)
+    if (prepared.dryRun || prepared.adopt) return story.end(await finish(input.run, 'done', null, plan.holds))
+
+    if (plan.holds.length > 0 && !input.resume) {
+      const until = new Date(Date.now() + prepared.holdForMs).toISOString()
+      holding = true
+      await story.hold(plan.holds, until)
+      const answered = await condition(() => answer !== null, prepared.holdForMs, { summary: 'hold until a person approves' })
+      holding = false
+      if (!answered) return story.end(await finish(input.run, 'cancelled', { code: 'expired', message: `nobody approved it in time: ${plan.holds.join('; ')}` }))
+      if (answer === 'rejected') return story.end(await finish(input.run, 'cancelled', { code: 'rejected', message: `rejected: ${plan.holds.join('; ')}` }))
+    }
+
+    await story.delivering()
+    for (const phase of ['upsert', 'remove'] as const) {
+      const batches = phase === 'upsert' ? plan.upsertBatches : plan.removeBatches
+      const ended = await deliverPhase(input.run, { phase, batches }, steering, story)
+      if (ended === 'continue') await continueAsNew<typeof syncRun>({ ...input, resume: true })
+    }
+    return story.end(await finish(input.run, 'done', null))
+  } catch (error) {
+    return await CancellationScope.nonCancellable(() => endBadly(input, error, story))
+  }
+}
+
+function mustHold(holding: boolean): void {
+  if (!holding) throw ApplicationFailure.nonRetryable('the run does not wait for approval', 'not_waiting')
+}
+
+async function finish(run: string, outcome: 'done' | 'failed' | 'cancelled', error: RunError | null, holds: readonly string[] = []): Promise<string> {
+  return bookkeeping(`finish: ${error?.code ?? outcome}`).finish({ run, outcome, error, holds })
+}
+
+/** A cancelled or failed run is closed in our books; only then does the workflow end the same way. */
+async function endBadly(input: SyncRunInput, error: unknown, story: Story): Promise<string> {
+  if (isCancellation(error)) {
+    story.end(await finish(input.run, 'cancelled', { code: 'cancelled', message: 'cancelled by request' }))
+    throw error
+  }
+  const failure = failureOf(error)
+  if (failure === null) throw error
+  if (failure.code !== 'superseded') story.end(await finish(input.run, 'failed', failure))
+  throw ApplicationFailure.create({ message: failure.message, type: failure.code, nonRetryable: true })
+}
