@@ -34,7 +34,9 @@ export class Connections {
   async destination(endpoint: Endpoint): Promise<{ connector: DestinationConnector; destination: Destination }> {
     const connector = destinationConnector(endpoint.connector)
     const config = await resolveReferences(endpoint.config, this.#secrets)
-    const fingerprint = createHash('sha256').update(JSON.stringify([endpoint.connector, config])).digest('hex')
+    const fingerprint = createHash('sha256')
+      .update(JSON.stringify([endpoint.connector, config]))
+      .digest('hex')
     const known = this.#open.get(endpoint.name)
     if (known?.fingerprint === fingerprint) return { connector, destination: known.destination }
     const destination = connector.open(config)

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { ApplicationFailure } from '@temporalio/common'
 import { activityInfo, Context, heartbeat } from '@temporalio/activity'
 import { ConnectorError, ERROR_KINDS } from '../connectors/errors.ts'
@@ -7,7 +8,11 @@ const SOURCE_ATTEMPTS = 3
 
 /** The run cannot go on: another run took its place, or it has ended. Nothing was changed. */
 export function superseded(): ApplicationFailure {
-  return ApplicationFailure.create({ message: 'the run has ended or another run of the sync took its place', type: 'superseded', nonRetryable: true })
+  return ApplicationFailure.create({
+    message: 'the run has ended or another run of the sync took its place',
+    type: 'superseded',
+    nonRetryable: true,
+  })
 }
 
 /** Ends the run with this code; the message holds neither row values nor secrets. */
@@ -37,11 +42,14 @@ const BEAT_MS = 2_000
 
 /** Runs an activity's work with a heartbeat beside it, and hands its errors to Temporal in our words. */
 export async function beating<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const signal = Context.current().cancellationSignal
+  // One listener a request in flight is no leak.
+  setMaxListeners(0, signal)
   const timer = setInterval(() => heartbeat(), BEAT_MS)
   try {
-    return await work(Context.current().cancellationSignal)
+    return await work(signal)
   } catch (error) {
-    Context.current().cancellationSignal.throwIfAborted()
+    signal.throwIfAborted()
     throw asFailure(error, activityInfo().attempt)
   } finally {
     clearInterval(timer)

@@ -8,7 +8,8 @@ import { finishRun, type FinishInput } from './finish/finish.ts'
 import type { InspectRequest } from './launch/inspect-request.ts'
 import { answerInspection } from './launch/answer.ts'
 import { noteStarted, startRun } from './launch/start-run.ts'
-import { makePlan, type PlanResult } from './plan/plan.ts'
+import { makePlan } from './plan/plan.ts'
+import type { PlanResult } from './plan/result.ts'
 import { prepareRun, type Prepared } from './prepare/prepare.ts'
 
 export type Activities = ReturnType<typeof createActivities>

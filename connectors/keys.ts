@@ -41,7 +41,9 @@ export class KeyCodec {
       // A zero byte of the text itself is followed by FF.
       while (end !== -1 && bytes[end + 1] === 0xff) end = bytes.indexOf(0, end + 2)
       if (end === -1 || bytes[end + 1] !== 1) throw new Error('key bytes end inside a text part')
-      texts.push(bytes.toString('utf8', at, end).replaceAll('\0\ufffd', '\0'))
+      const escaped = bytes.subarray(at, end)
+      const raw = escaped.includes(0) ? escaped.filter((_, i) => escaped[i - 1] !== 0) : escaped
+      texts.push(Buffer.from(raw).toString('utf8'))
       at = end + 2
     }
     return texts

@@ -8,7 +8,15 @@ import type { NewRejection } from './settle.ts'
  */
 export async function publishAdopted(
   client: pg.ClientBase,
-  adopted: { run: string; sync: string; generation: number; seq: number; mappingId: string; counts: PlanCounts; invalid: readonly NewRejection[] },
+  adopted: {
+    run: string
+    sync: string
+    generation: number
+    seq: number
+    mappingId: string
+    counts: PlanCounts
+    invalid: readonly NewRejection[]
+  },
 ): Promise<boolean> {
   const { run, sync, generation, seq, mappingId, counts, invalid } = adopted
   const { rowCount } = await client.query(

@@ -7,7 +7,10 @@ export function databaseAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   if (/^(08|57P|53)/.test(code)) return true
-  return /ECONN|EPIPE|ENOTFOUND|ETIMEDOUT|EAI_AGAIN/.test(code) || /Connection terminated|connection timeout|terminating connection/i.test(error.message)
+  return (
+    /ECONN|EPIPE|ENOTFOUND|ETIMEDOUT|EAI_AGAIN/.test(code) ||
+    /Connection terminated|connection timeout|terminating connection/i.test(error.message)
+  )
 }
 
 /** Repeats a statement that is safe to repeat while the state database is away, for at most `limitMs`. Other errors pass at once. */

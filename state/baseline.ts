@@ -35,7 +35,7 @@ export class BaselineReader {
     this.#cursorName = options.cursorName
     this.#withRemoved = options.withRemoved ?? false
     this.#select = `select first_key, seq, entries from baseline_segment
-      where sync = ${client.escapeLiteral(options.sync)} and generation = ${Number(options.generation)} order by first_key, seq`
+      where sync = ${client.escapeLiteral(options.sync)} and generation = ${options.generation} order by first_key, seq`
   }
 
   /** A promise only where segments have to be fetched: an await per row would cost more than the comparison. */
@@ -110,7 +110,7 @@ export class BaselineReader {
     )
     if (rows.length < SEGMENTS_A_FETCH) this.#ended = true
     for (const row of rows) {
-      this.#pending.push({ firstKey: row.first_key, seq: Number(row.seq), cursor: new SegmentCursor(row.entries) })
+      this.#pending.push({ firstKey: row.first_key, seq: row.seq, cursor: new SegmentCursor(row.entries) })
     }
   }
 }

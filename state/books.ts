@@ -32,13 +32,18 @@ export async function* readBooks(client: pg.ClientBase, sync: string): AsyncGene
      ) entries group by key order by key`,
   )
   for (;;) {
-    const { rows } = await client.query<{ key: Buffer; doubt_ms: number | null; matches: string[]; fingerprint: Buffer | null; due: boolean | null; class: string | null }>(
-      `fetch ${PAGE} from books`,
-    )
+    const { rows } = await client.query<{
+      key: Buffer
+      doubt_ms: number | null
+      matches: string[]
+      fingerprint: Buffer | null
+      due: boolean | null
+      class: string | null
+    }>(`fetch ${PAGE} from books`)
     for (const row of rows) {
       yield {
         key: row.key,
-        doubtMs: row.doubt_ms === null ? null : Number(row.doubt_ms),
+        doubtMs: row.doubt_ms,
         staleMatches: row.matches,
         rejection: row.fingerprint ? { fingerprint: row.fingerprint, due: row.due === true, class: row.class ?? '' } : null,
       }

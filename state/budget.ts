@@ -5,7 +5,11 @@ import type pg from 'pg'
  * A taker goes into debt and waits it off, so callers keep their order and the rate is never exceeded.
  * Returns how long to wait before sending, in milliseconds; `paused` when the account asked for quiet (nothing was taken).
  */
-export async function takeRequest(db: pg.Pool, account: string, requestsPerSecond: number): Promise<{ waitMs: number } | { paused: PauseState }> {
+export async function takeRequest(
+  db: pg.Pool,
+  account: string,
+  requestsPerSecond: number,
+): Promise<{ waitMs: number } | { paused: PauseState }> {
   const { rows } = await db.query<{ wait_ms: number | null; paused_ms: number | null; reason: string | null }>(
     `insert into account_budget as a (account, requests_per_second, tokens) values ($1, null, $2 - 1)
      on conflict (account) do update set
@@ -18,7 +22,7 @@ export async function takeRequest(db: pg.Pool, account: string, requestsPerSecon
   )
   const row = rows[0]
   if (row?.paused_ms && row.paused_ms > 0) return { paused: { waitMs: row.paused_ms, reason: row.reason ?? 'paused' } }
-  return { waitMs: Number(row?.wait_ms ?? 0) }
+  return { waitMs: row?.wait_ms ?? 0 }
 }
 
 export interface PauseState {

@@ -40,10 +40,10 @@ export async function baselineSize(
 export async function compactBaseline(client: pg.ClientBase, sync: string, generation: number, beat: () => void): Promise<void> {
   await client.query('begin isolation level repeatable read')
   try {
-    const { rows } = await client.query<{ seq: string | null }>('select max(seq) as seq from baseline_segment where sync = $1 and generation = $2', [
-      sync,
-      generation,
-    ])
+    const { rows } = await client.query<{ seq: string | null }>(
+      'select max(seq) as seq from baseline_segment where sync = $1 and generation = $2',
+      [sync, generation],
+    )
     const seq = Number(rows[0]?.seq ?? 0)
     const reader = new BaselineReader(client, { sync, generation, cursorName: 'compaction' })
     let more = await reader.next()
@@ -85,6 +85,14 @@ export async function insertSegments(
   await client.query(
     `insert into baseline_segment (sync, generation, seq, first_key, last_key, size, entries)
      select $1, $2, $3, * from unnest($4::bytea[], $5::bytea[], $6::int[], $7::bytea[])`,
-    [sync, generation, seq, blocks.map((b) => b.firstKey), blocks.map((b) => b.lastKey), blocks.map((b) => b.size), blocks.map((b) => b.entries)],
+    [
+      sync,
+      generation,
+      seq,
+      blocks.map((b) => b.firstKey),
+      blocks.map((b) => b.lastKey),
+      blocks.map((b) => b.size),
+      blocks.map((b) => b.entries),
+    ],
   )
 }

@@ -13,13 +13,19 @@ export interface Activated {
  *
  * Null: the run is not the one to go (ended, or another one took its place).
  */
-export async function activateRun(db: pg.Pool, { run, sync, keepStaleMatches }: { run: string; sync: string; keepStaleMatches: boolean }): Promise<Activated | null> {
+export async function activateRun(
+  db: pg.Pool,
+  { run, sync, keepStaleMatches, kind }: { run: string; sync: string; keepStaleMatches: boolean; kind: 'delivers' | 'adopts' | 'looks' },
+): Promise<Activated | null> {
   const client = await db.connect()
   try {
     await client.query('begin')
     await client.query('insert into sync_state (sync) values ($1) on conflict do nothing', [sync])
     const state = await client.query<{ active_run: string | null }>('select active_run from sync_state where sync = $1 for update', [sync])
-    const own = await client.query(`select 1 from run where id = $1 and sync = $2 and slot = 'active' and finished_at is null for update`, [run, sync])
+    const own = await client.query(`select 1 from run where id = $1 and sync = $2 and slot = 'active' and finished_at is null for update`, [
+      run,
+      sync,
+    ])
     if (own.rowCount !== 1) {
       await client.query('rollback')
       return null
@@ -28,7 +34,8 @@ export async function activateRun(db: pg.Pool, { run, sync, keepStaleMatches }: 
       await client.query('update sync_state set active_run = $2 where sync = $1', [sync, run])
       await client.query(`update run set started_at = coalesce(started_at, clock_timestamp()), state = 'planning' where id = $1`, [run])
     }
-    await closeOlderBatches(client, run, sync, keepStaleMatches)
+    // A dry run leaves no trace: what older runs left stays as it is, out of reach, for the next run that delivers.
+    if (kind !== 'looks') await closeOlderBatches(client, { run, sync, keepStaleMatches, inherit: kind === 'delivers' })
     const inherited = await client.query(`select 1 from batch where heir = $1 and state in ('planned', 'sending')`, [run])
     await client.query('commit')
     return { inherited: inherited.rowCount ?? 0 }
@@ -41,14 +48,22 @@ export async function activateRun(db: pg.Pool, { run, sync, keepStaleMatches }: 
 }
 
 /** `definition.settleAfterMs` is null where the destination cannot be read back. */
-async function closeOlderBatches(client: pg.ClientBase, run: string, sync: string, keepStaleMatches: boolean): Promise<void> {
+async function closeOlderBatches(
+  client: pg.ClientBase,
+  { run, sync, keepStaleMatches, inherit }: { run: string; sync: string; keepStaleMatches: boolean; inherit: boolean },
+): Promise<void> {
   const older = `b.run = r.id and r.sync = $1 and r.id <> $2 and b.state in ('planned', 'sending') and coalesce(b.heir, b.run) <> $2`
-  await client.query(`update batch b set state = 'discarded' from run r where ${older} and b.state = 'planned' and not b.doubtful and b.heir is null`, [sync, run])
   await client.query(
-    `update batch b set heir = $2 from run r join sync_state s on s.sync = r.sync
-     where ${older} and r.definition ->> 'settleAfterMs' is null and r.generation = s.generation`,
+    `update batch b set state = 'discarded' from run r where ${older} and b.state = 'planned' and not b.doubtful and b.heir is null`,
     [sync, run],
   )
+  if (inherit) {
+    await client.query(
+      `update batch b set heir = $2 from run r join sync_state s on s.sync = r.sync
+     where ${older} and r.definition ->> 'settleAfterMs' is null and r.generation = s.generation`,
+      [sync, run],
+    )
+  }
   const { rows } = await client.query<{ phase: string; entries: Buffer; wait_ms: number }>(
     `update batch b set state = 'doubt' from run r where ${older}
      returning b.phase, b.entries,

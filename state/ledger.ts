@@ -35,7 +35,16 @@ const OPEN_COLUMNS = `b.id, b.state, b.attempt, b.doubtful, b.phase, b.size,
   coalesce(extract(epoch from b.not_before - clock_timestamp()) * 1000, 0) as wait_ms,
   extract(epoch from clock_timestamp() - b.sent_at) * 1000 as sent_ago_ms`
 
-type OpenRow = { id: string; state: 'planned' | 'sending'; attempt: number; doubtful: boolean; phase: 'upsert' | 'remove'; size: number; wait_ms: string; sent_ago_ms: string | null }
+type OpenRow = {
+  id: string
+  state: 'planned' | 'sending'
+  attempt: number
+  doubtful: boolean
+  phase: 'upsert' | 'remove'
+  size: number
+  wait_ms: string
+  sent_ago_ms: string | null
+}
 
 const openBatch = (row: OpenRow): OpenBatch => ({
   id: Number(row.id),
@@ -113,7 +122,11 @@ export async function claimBatch(db: pg.Pool, batch: { id: number; attempt: numb
  * Gives a claimed batch back, not settled. `applied: 'no'`: nothing of it took effect, it is as before the claim.
  * `unknown`: it is in doubt and is read back before it is sent again, not before `waitMs` have passed.
  */
-export async function releaseBatch(db: pg.Pool, batch: { id: number; attempt: number }, how: { applied: 'no' | 'unknown'; waitMs: number }): Promise<boolean> {
+export async function releaseBatch(
+  db: pg.Pool,
+  batch: { id: number; attempt: number },
+  how: { applied: 'no' | 'unknown'; waitMs: number },
+): Promise<boolean> {
   const { rowCount } = await db.query(
     `update batch b set state = case when $3 then 'sending' else 'planned' end, doubtful = b.doubtful or $3,
        not_before = clock_timestamp() + $4 * interval '1 millisecond'
@@ -125,7 +138,10 @@ export async function releaseBatch(db: pg.Pool, batch: { id: number; attempt: nu
 
 /** Whether the run is still the sync's active run. */
 export async function isActive(db: pg.Pool, run: string): Promise<boolean> {
-  const { rows } = await db.query('select 1 from sync_state s join run r on r.sync = s.sync where s.active_run = $1 and r.id = $1 and r.finished_at is null', [run])
+  const { rows } = await db.query(
+    'select 1 from sync_state s join run r on r.sync = s.sync where s.active_run = $1 and r.id = $1 and r.finished_at is null',
+    [run],
+  )
   return rows.length === 1
 }
 
@@ -142,12 +158,22 @@ export async function outcomeTotals(db: pg.Pool, run: string): Promise<{ deliver
 
 /** Writes down that a further request of a claimed batch is about to leave. False: the claim is not ours any more. */
 export async function renewClaim(db: pg.Pool, batch: { id: number; attempt: number }): Promise<boolean> {
-  const { rowCount } = await db.query(`update batch b set sent_at = clock_timestamp() where b.id = $1 and b.attempt = $2 and b.state = 'sending' and ${FENCE}`, [batch.id, batch.attempt])
+  const { rowCount } = await db.query(
+    `update batch b set sent_at = clock_timestamp() where b.id = $1 and b.attempt = $2 and b.state = 'sending' and ${FENCE}`,
+    [batch.id, batch.attempt],
+  )
   return rowCount === 1
 }
 
 /** Which of these keys this run could not deliver: their old match values have to stay. */
-export async function refusedInRun(db: pg.Pool, { sync, run, keys }: { sync: string; run: string; keys: readonly Buffer[] }): Promise<Set<string>> {
-  const { rows } = await db.query<{ id: Buffer }>('select id from rejection where sync = $1 and run = $2 and id = any($3::bytea[])', [sync, run, keys])
+export async function refusedInRun(
+  db: pg.Pool,
+  { sync, run, keys }: { sync: string; run: string; keys: readonly Buffer[] },
+): Promise<Set<string>> {
+  const { rows } = await db.query<{ id: Buffer }>('select id from rejection where sync = $1 and run = $2 and id = any($3::bytea[])', [
+    sync,
+    run,
+    keys,
+  ])
   return new Set(rows.map(({ id }) => id.toString('hex')))
 }

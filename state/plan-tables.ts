@@ -32,7 +32,9 @@ export class PlanTables {
   /** Once per session, before anything else. */
   async create(): Promise<void> {
     const client = this.#client
-    await client.query(`create temporary table plan_match (hash bytea not null, key bytea not null, seq int not null, role "char" not null)`)
+    await client.query(
+      `create temporary table plan_match (hash bytea not null, key bytea not null, seq int not null, role "char" not null)`,
+    )
     await client.query(
       `create temporary table plan_removal (key bytea not null, match text, hash bytea, counted boolean not null, doubt_ms float8, renames boolean not null)`,
     )
@@ -40,24 +42,25 @@ export class PlanTables {
 
   async addMatches(rows: readonly MatchRow[]): Promise<void> {
     if (rows.length === 0) return
-    await this.#client.query(`insert into plan_match select hash, key, seq, role::"char" from unnest($1::bytea[], $2::bytea[], $3::int[], $4::text[]) as m (hash, key, seq, role)`, [
-      rows.map((r) => r.hash),
-      rows.map((r) => r.key),
-      rows.map((r) => r.seq),
-      rows.map((r) => r.role),
-    ])
+    await this.#client.query(
+      `insert into plan_match select hash, key, seq, role::"char" from unnest($1::bytea[], $2::bytea[], $3::int[], $4::text[]) as m (hash, key, seq, role)`,
+      [rows.map((r) => r.hash), rows.map((r) => r.key), rows.map((r) => r.seq), rows.map((r) => r.role)],
+    )
   }
 
   async addRemovals(rows: readonly RemovalRow[]): Promise<void> {
     if (rows.length === 0) return
-    await this.#client.query(`insert into plan_removal select * from unnest($1::bytea[], $2::text[], $3::bytea[], $4::boolean[], $5::float8[], $6::boolean[])`, [
-      rows.map((r) => r.key),
-      rows.map((r) => r.match),
-      rows.map((r) => r.hash),
-      rows.map((r) => r.counted),
-      rows.map((r) => r.doubtMs),
-      rows.map((r) => r.renames),
-    ])
+    await this.#client.query(
+      `insert into plan_removal select * from unnest($1::bytea[], $2::text[], $3::bytea[], $4::boolean[], $5::float8[], $6::boolean[])`,
+      [
+        rows.map((r) => r.key),
+        rows.map((r) => r.match),
+        rows.map((r) => r.hash),
+        rows.map((r) => r.counted),
+        rows.map((r) => r.doubtMs),
+        rows.map((r) => r.renames),
+      ],
+    )
   }
 
   /** Planned rows whose match value another row of the model has too. */
@@ -83,10 +86,19 @@ export class PlanTables {
   /** What is left to remove, in key order, `page` rows at a time. */
   async *removals(page: number): AsyncGenerator<RemovalRow[]> {
     await this.#client.query('begin')
-    await this.#client.query('declare removals no scroll cursor for select key, match, counted, doubt_ms, renames from plan_removal order by key, counted desc, match')
+    await this.#client.query(
+      'declare removals no scroll cursor for select key, match, counted, doubt_ms, renames from plan_removal order by key, counted desc, match',
+    )
     for (;;) {
-      const { rows } = await this.#client.query<{ key: Buffer; match: string | null; counted: boolean; doubt_ms: number | null; renames: boolean }>(`fetch ${page} from removals`)
-      if (rows.length > 0) yield rows.map((r) => ({ key: r.key, match: r.match, hash: null, counted: r.counted, doubtMs: r.doubt_ms, renames: r.renames }))
+      const { rows } = await this.#client.query<{
+        key: Buffer
+        match: string | null
+        counted: boolean
+        doubt_ms: number | null
+        renames: boolean
+      }>(`fetch ${page} from removals`)
+      if (rows.length > 0)
+        yield rows.map((r) => ({ key: r.key, match: r.match, hash: null, counted: r.counted, doubtMs: r.doubt_ms, renames: r.renames }))
       if (rows.length < page) break
     }
     await this.#client.query('commit')

@@ -39,7 +39,12 @@ export async function freezeDefinition(db: pg.Pool, run: string, definition: unk
 }
 
 /** The state that users see; waiting says for what and until when. Ended runs stay as they are. Listeners are told. */
-export async function setRunState(db: pg.Pool, run: string, state: string | null, waiting: { reason: string; until: string | null } | null): Promise<void> {
+export async function setRunState(
+  db: pg.Pool,
+  run: string,
+  state: string | null,
+  waiting: { reason: string; until: string | null } | null,
+): Promise<void> {
   await db.query(
     `with r as (update run set state = coalesce($2, state), waiting = $3 where id = $1 and finished_at is null returning id)
      select pg_notify('tailrace_run', id::text) from r`,
@@ -76,7 +81,14 @@ export async function endRun(db: pg.Pool, end: RunEnd): Promise<string | null> {
      ),
      told as (select pg_notify('tailrace_run', id::text), pg_notify('tailrace_ended', $2) from ended)
      select coalesce((select state from ended), (select state from run where id = $1)) as state, (select count(*) from told) as told`,
-    [end.run, end.sync, end.outcome, end.error === null ? null : JSON.stringify(end.error), end.waiting === null ? null : JSON.stringify(end.waiting), end.mappingId],
+    [
+      end.run,
+      end.sync,
+      end.outcome,
+      end.error === null ? null : JSON.stringify(end.error),
+      end.waiting === null ? null : JSON.stringify(end.waiting),
+      end.mappingId,
+    ],
   )
   return rows[0]?.state ?? null
 }
@@ -97,5 +109,7 @@ export async function syncState(db: pg.Pool, sync: string): Promise<SyncState | 
     [sync],
   )
   const row = rows[0]
-  return row ? { mappingId: row.mapping_id, baselineId: row.baseline_id, generation: row.generation, compactedSeq: Number(row.compacted_seq) } : null
+  return row
+    ? { mappingId: row.mapping_id, baselineId: row.baseline_id, generation: row.generation, compactedSeq: Number(row.compacted_seq) }
+    : null
 }

@@ -36,7 +36,8 @@ export class SegmentWriter {
   /** Keys must come in ascending order. `match` is ignored unless the segment carries match values. */
   add(key: Buffer, fingerprint: Uint8Array, match: string | null): void {
     const matchBytes = this.hasMatch ? Buffer.from(match ?? '', 'utf8') : null
-    if (key.length > 0xffff || (matchBytes && matchBytes.length > 0xffff)) throw new RangeError('a key or match value is longer than 65,535 bytes')
+    if (key.length > 0xffff || (matchBytes && matchBytes.length > 0xffff))
+      throw new RangeError('a key or match value is longer than 65,535 bytes')
     const need = 2 + key.length + FINGERPRINT_BYTES + (matchBytes ? 2 + matchBytes.length : 0)
     while (this.#end + need > this.#bytes.length) this.#bytes = Buffer.concat([this.#bytes, Buffer.allocUnsafe(this.#bytes.length)])
     const bytes = this.#bytes

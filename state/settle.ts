@@ -52,7 +52,8 @@ const CHILD = `insert into batch (run, plan, seq, phase, parent, planned_at, on_
  * (invariant 2). False: the claim is not ours any more, nothing was changed.
  */
 export async function settleBatch(db: pg.Pool, s: Settlement): Promise<boolean> {
-  if (s.acknowledged === 'all' && s.rejections.length === 0 && s.closed.keys.length === 0 && s.closed.matches.length === 0 && !s.child) return settleWhole(db, s)
+  if (s.acknowledged === 'all' && s.rejections.length === 0 && s.closed.keys.length === 0 && s.closed.matches.length === 0 && !s.child)
+    return settleWhole(db, s)
   const own = typeof s.acknowledged === 'object' ? s.acknowledged : null
   const { rows } = await db.query(
     `with b as (

@@ -69,12 +69,20 @@ export const NotificationSpec = Type.Object(
   {
     url: Type.String({ minLength: 1 }),
     secret: Type.String({ minLength: 1 }),
-    on: Type.Array(Type.Union([Type.Literal('failed'), Type.Literal('parked'), Type.Literal('partial'), Type.Literal('recovered')]), { minItems: 1 }),
+    on: Type.Array(Type.Union([Type.Literal('failed'), Type.Literal('parked'), Type.Literal('partial'), Type.Literal('recovered')]), {
+      minItems: 1,
+    }),
   },
   closed,
 )
 
-export const SPECS = { Source: ConnectorSpec, Model: ModelSpec, Destination: ConnectorSpec, Sync: SyncSpec, Notification: NotificationSpec } as const
+export const SPECS = {
+  Source: ConnectorSpec,
+  Model: ModelSpec,
+  Destination: ConnectorSpec,
+  Sync: SyncSpec,
+  Notification: NotificationSpec,
+} as const
 
 export type Kind = keyof typeof SPECS
 export type ConnectorSpec = Static<typeof ConnectorSpec>

@@ -66,7 +66,10 @@ export interface StagedUpsert {
 }
 
 /** A staged batch of a plan attempt, to take records out of it before the plan is published. */
-export async function readStaged(db: pg.ClientBase, { run, plan, seq }: StagedUpsert): Promise<{ ops: string; payload: Buffer; entries: Buffer } | null> {
+export async function readStaged(
+  db: pg.ClientBase,
+  { run, plan, seq }: StagedUpsert,
+): Promise<{ ops: string; payload: Buffer; entries: Buffer } | null> {
   const { rows } = await db.query<{ ops: string; payload: Buffer; entries: Buffer }>(
     `select ops, payload, entries from batch where run = $1 and plan = $2 and seq = $3 and phase = 'upsert'`,
     [run, plan, seq],
@@ -75,7 +78,11 @@ export async function readStaged(db: pg.ClientBase, { run, plan, seq }: StagedUp
 }
 
 /** Replaces a staged batch by what is left of it; null: nothing is. */
-export async function rewriteStaged(db: pg.ClientBase, { run, plan, seq }: StagedUpsert, left: (PackedSegment & { ops: string; payload: Buffer }) | null): Promise<void> {
+export async function rewriteStaged(
+  db: pg.ClientBase,
+  { run, plan, seq }: StagedUpsert,
+  left: (PackedSegment & { ops: string; payload: Buffer }) | null,
+): Promise<void> {
   if (!left) {
     await db.query(`delete from batch where run = $1 and plan = $2 and seq = $3 and phase = 'upsert'`, [run, plan, seq])
     return
@@ -112,7 +119,14 @@ export async function publishPlan(
     const { rowCount } = await client.query(
       `update run set plan = $3, planned = $4, upsert_batches = $5, remove_batches = $6
        where id = $1 and plan is null and finished_at is null and exists (select 1 from sync_state where sync = $2 and active_run = $1 for share)`,
-      [run, sync, published.plan, JSON.stringify({ ...published.counts, holds: published.holds }), published.upsertBatches, published.removeBatches],
+      [
+        run,
+        sync,
+        published.plan,
+        JSON.stringify({ ...published.counts, holds: published.holds }),
+        published.upsertBatches,
+        published.removeBatches,
+      ],
     )
     if (rowCount !== 1) {
       await client.query('rollback')
@@ -157,14 +171,17 @@ export async function moveBooks(client: pg.ClientBase, run: string, sync: string
       ],
     )
   }
-  await client.query(`delete from rejection where sync = $1 and ((class = 'invalid' and run <> $2) or id = any($3::bytea[]))`, [sync, run, books.settledRejections])
+  await client.query(`delete from rejection where sync = $1 and ((class = 'invalid' and run <> $2) or id = any($3::bytea[]))`, [
+    sync,
+    run,
+    books.settledRejections,
+  ])
   await client.query(
     `insert into stale_match (sync, key, match) select $1, key, match from unnest($2::bytea[], $3::text[]) as m (key, match) on conflict do nothing`,
     [sync, books.renamed.map((m) => m.key), books.renamed.map((m) => m.match)],
   )
-  await client.query(`delete from stale_match s using unnest($2::bytea[], $3::text[]) as m (key, match) where s.sync = $1 and s.key = m.key and s.match = m.match`, [
-    sync,
-    books.currentAgain.map((m) => m.key),
-    books.currentAgain.map((m) => m.match),
-  ])
+  await client.query(
+    `delete from stale_match s using unnest($2::bytea[], $3::text[]) as m (key, match) where s.sync = $1 and s.key = m.key and s.match = m.match`,
+    [sync, books.currentAgain.map((m) => m.key), books.currentAgain.map((m) => m.match)],
+  )
 }

@@ -25,7 +25,12 @@ const UNREACHABLE_MS = 60_000
  * Delivers a phase of the plan through a sliding window of ranges. Waits and pauses happen between ranges, as timers.
  * `continue`: the history is long enough, go on as new (the ledger knows where).
  */
-export async function deliverPhase(run: string, { phase, batches }: Phase, steering: DeliverySteering, story: Story): Promise<'done' | 'continue'> {
+export async function deliverPhase(
+  run: string,
+  { phase, batches }: Phase,
+  steering: DeliverySteering,
+  story: Story,
+): Promise<'done' | 'continue'> {
   if (batches === 0) return 'done'
   let ranges = rangesOf(phase, batches)
   const startedAt = Date.now()
@@ -37,7 +42,8 @@ export async function deliverPhase(run: string, { phase, batches }: Phase, steer
     const queue = [...ranges]
     const lane = async () => {
       for (let range = queue.shift(); range && !steering.paused && !wait.wholeAccount; range = queue.shift()) {
-        const label = phase === 'inherited' ? 'send again what an older run left open' : `${phase} batches ${range.from}–${range.to} of ${batches}`
+        const label =
+          phase === 'inherited' ? 'send again what an older run left open' : `${phase} batches ${range.from}–${range.to} of ${batches}`
         const result = await delivering(label).deliver({ run, phase, fromSeq: range.from, toSeq: range.to, failures: range.failures })
         story.delivered(result.totals)
         if (result.stop) throw ApplicationFailure.nonRetryable(result.stop.message, result.stop.code)
@@ -47,7 +53,10 @@ export async function deliverPhase(run: string, { phase, batches }: Phase, steer
         if (!reached && Date.now() - startedAt > UNREACHABLE_MS) {
           throw ApplicationFailure.nonRetryable(`${result.reason ?? 'no connection'}, for 60 s from the start of delivery`, 'unreachable')
         }
-        if (!range.done) Object.assign(wait, { waitMs: Math.max(wait.waitMs, result.waitMs), reason: result.reason, wholeAccount: wait.wholeAccount || result.wholeAccount })
+        if (range.done) continue
+        wait.waitMs = Math.max(wait.waitMs, result.waitMs)
+        wait.reason = result.reason
+        if (result.wholeAccount) wait.wholeAccount = true
       }
     }
     await inScope(steering, () => Promise.all(Array.from({ length: Math.min(WINDOW, ranges.length) }, lane)))
@@ -74,7 +83,12 @@ interface Wait {
 
 function rangesOf(phase: Phase['phase'], batches: number): Range[] {
   const size = phase === 'inherited' ? batches : Math.max(LEAST_RANGE, Math.ceil(batches / MOST_RANGES))
-  return Array.from({ length: Math.ceil(batches / size) }, (_, i) => ({ from: i * size, to: Math.min(batches, (i + 1) * size) - 1, failures: 0, done: false }))
+  return Array.from({ length: Math.ceil(batches / size) }, (_, i) => ({
+    from: i * size,
+    to: Math.min(batches, (i + 1) * size) - 1,
+    failures: 0,
+    done: false,
+  }))
 }
 
 /** A pause cancels the ranges under way; what they had not settled stays open and is delivered after it. */

@@ -1,8 +1,8 @@
 import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow'
-import type { PlanResult } from '../activities/plan/plan.ts'
+import type { PlanResult } from '../activities/plan/result.ts'
 import type { Prepared } from '../activities/prepare/prepare.ts'
 import { bookkeeping } from './activities.ts'
-import { TAILRACE_OUTCOME, TAILRACE_PHASE } from './search-attributes.ts'
+import { TAILRACE_DESTINATION, TAILRACE_OUTCOME, TAILRACE_PHASE, TAILRACE_SYNC } from './search-attributes.ts'
 
 type Totals = { readonly delivered: number; readonly skipped: number; readonly rejected: number }
 
@@ -20,6 +20,10 @@ export class Story {
   constructor(run: { readonly run: string; readonly sync: string }) {
     this.#run = run.run
     this.#sync = run.sync
+    upsertSearchAttributes([
+      { key: TAILRACE_SYNC, value: run.sync },
+      { key: TAILRACE_PHASE, value: this.phase },
+    ])
   }
 
   enter(phase: string): void {
@@ -30,6 +34,7 @@ export class Story {
 
   prepared(prepared: Prepared): void {
     this.#prepared = prepared
+    upsertSearchAttributes([{ key: TAILRACE_DESTINATION, value: prepared.destination }])
     this.#tell()
   }
 
@@ -94,10 +99,20 @@ export class Story {
   #table(): string[] {
     if (!this.#plan) return []
     const { read, unchanged, added, changed, removed, invalid } = this.#plan.counts
-    const rows = [['read', read], ['unchanged', unchanged], ['added', added], ['changed', changed], ['removed', removed], ['invalid', invalid]]
+    const rows = [
+      ['read', read],
+      ['unchanged', unchanged],
+      ['added', added],
+      ['changed', changed],
+      ['removed', removed],
+      ['invalid', invalid],
+    ]
     const totals = this.#totals
     if (totals) rows.push(['delivered', totals.delivered], ['skipped', totals.skipped], ['rejected', totals.rejected])
-    const rate = totals && this.#startedMs > 0 ? [`${Math.round((totals.delivered * 1000) / Math.max(1000, Date.now() - this.#startedMs))} records/s`] : []
+    const rate =
+      totals && this.#startedMs > 0
+        ? [`${Math.round((totals.delivered * 1000) / Math.max(1000, Date.now() - this.#startedMs))} records/s`]
+        : []
     return [['| | records |', '|---|---:|', ...rows.map(([name, count]) => `| ${name} | ${count} |`)].join('\n'), ...rate]
   }
 

@@ -19,26 +19,27 @@ export interface SyncRunInput {
   readonly run: string
   readonly sync: string
   /** Set when a long run goes on as new: it is past its plan. */
-  readonly resume?: true
+  readonly resume?: { readonly paused: boolean }
 }
 
-export const approve = defineUpdate<void>('approve')
-export const reject = defineUpdate<void>('reject')
+type Answer = 'approved' | 'rejected'
+
+export const approve = defineUpdate<Answer>('approve')
+export const reject = defineUpdate<Answer>('reject')
 export const pause = defineSignal('pause')
 export const resume = defineSignal('resume')
 export const phase = defineQuery<string>('phase')
 
-type Answer = 'approved' | 'rejected'
-
 /** One run of a sync: prepare → plan → hold until approved, if a guard is crossed → deliver → finish. */
 export async function syncRun(input: SyncRunInput): Promise<string> {
   const story = new Story(input)
-  const steering: DeliverySteering = { paused: false, scope: null }
-  let answer: Answer | null = null
+  const steering: DeliverySteering = { paused: input.resume?.paused ?? false, scope: null }
+  const approval: { answer: Answer | null } = { answer: null }
   let holding = false
   setHandler(phase, () => story.phase)
-  setHandler(approve, () => void (answer = 'approved'), { validator: () => mustHold(holding) })
-  setHandler(reject, () => void (answer = 'rejected'), { validator: () => mustHold(holding) })
+  const answered = (answer: Answer): Answer => (approval.answer = answer)
+  setHandler(approve, () => answered('approved'), { validator: () => mustHold(holding) })
+  setHandler(reject, () => answered('rejected'), { validator: () => mustHold(holding) })
   setHandler(pause, () => {
     steering.paused = true
     steering.scope?.cancel()
@@ -47,7 +48,6 @@ export async function syncRun(input: SyncRunInput): Promise<string> {
 
   try {
     if (!input.resume) await bookkeeping('note the start').noteStart({ run: input.run, temporalRunId: workflowInfo().firstExecutionRunId })
-    story.enter('planning')
     const prepared = await preparing('freeze the definition, close older runs').prepare(input.run)
     story.prepared(prepared)
     if (prepared.inherited > 0) await deliverPhase(input.run, { phase: 'inherited', batches: prepared.inherited }, steering, story)
@@ -59,17 +59,21 @@ export async function syncRun(input: SyncRunInput): Promise<string> {
       const until = new Date(Date.now() + prepared.holdForMs).toISOString()
       holding = true
       await story.hold(plan.holds, until)
-      const answered = await condition(() => answer !== null, prepared.holdForMs, { summary: 'hold until a person approves' })
+      const inTime = await condition(() => approval.answer !== null, prepared.holdForMs, { summary: 'hold until a person approves' })
       holding = false
-      if (!answered) return story.end(await finish(input.run, 'cancelled', { code: 'expired', message: `nobody approved it in time: ${plan.holds.join('; ')}` }))
-      if (answer === 'rejected') return story.end(await finish(input.run, 'cancelled', { code: 'rejected', message: `rejected: ${plan.holds.join('; ')}` }))
+      if (!inTime)
+        return story.end(
+          await finish(input.run, 'cancelled', { code: 'expired', message: `nobody approved it in time: ${plan.holds.join('; ')}` }),
+        )
+      if (approval.answer === 'rejected')
+        return story.end(await finish(input.run, 'cancelled', { code: 'rejected', message: `rejected: ${plan.holds.join('; ')}` }))
     }
 
     await story.delivering()
     for (const phase of ['upsert', 'remove'] as const) {
       const batches = phase === 'upsert' ? plan.upsertBatches : plan.removeBatches
       const ended = await deliverPhase(input.run, { phase, batches }, steering, story)
-      if (ended === 'continue') await continueAsNew<typeof syncRun>({ ...input, resume: true })
+      if (ended === 'continue') await continueAsNew<typeof syncRun>({ ...input, resume: { paused: steering.paused } })
     }
     return story.end(await finish(input.run, 'done', null))
   } catch (error) {
@@ -81,7 +85,12 @@ function mustHold(holding: boolean): void {
   if (!holding) throw ApplicationFailure.nonRetryable('the run does not wait for approval', 'not_waiting')
 }
 
-async function finish(run: string, outcome: 'done' | 'failed' | 'cancelled', error: RunError | null, holds: readonly string[] = []): Promise<string> {
+async function finish(
+  run: string,
+  outcome: 'done' | 'failed' | 'cancelled',
+  error: RunError | null,
+  holds: readonly string[] = [],
+): Promise<string> {
   return bookkeeping(`finish: ${error?.code ?? outcome}`).finish({ run, outcome, error, holds })
 }
 

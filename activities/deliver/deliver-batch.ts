@@ -12,7 +12,9 @@ import { settlementOf, type FinalOutcome } from './outcomes.ts'
 import { backoffMs } from './retry-policy.ts'
 
 /** What became of one try at a batch. `again`: it is still open, for a reason that the error names. */
-export type BatchTry = { readonly done: true; readonly rejected: boolean } | { readonly done: false; readonly error: ConnectorError | null; readonly waitMs: number }
+export type BatchTry =
+  | { readonly done: true; readonly rejected: boolean }
+  | { readonly done: false; readonly error: ConnectorError | null; readonly waitMs: number }
 
 /** How long a settle is tried while the state database is away; after that the activity fails and the batch is in doubt. */
 const SETTLE_PATIENCE_MS = 60_000
@@ -34,7 +36,8 @@ export function quietMs(destination: Destination): number | null {
 export function waitBeforeClaimMs(batch: OpenBatch, destination: Destination): number {
   const quiet = quietMs(destination)
   // Claimed by somebody who neither settled nor gave it back.
-  if (batch.state === 'sending' && !batch.doubtful && quiet !== null && batch.sentAgoMs !== null) return Math.max(batch.waitMs, quiet - batch.sentAgoMs)
+  if (batch.state === 'sending' && !batch.doubtful && quiet !== null && batch.sentAgoMs !== null)
+    return Math.max(batch.waitMs, quiet - batch.sentAgoMs)
   return batch.waitMs
 }
 
@@ -64,20 +67,34 @@ export async function deliverBatch(ground: DeliveryGround, batch: OpenBatch, fai
     }
     if (error.kind === 'refused') return settle(ground, claimed, lines, [refusedRecord(lines[0] ?? '', error)], failures)
     const applied = ERROR_KINDS[error.kind].applied
-    const waitMs = applied === 'unknown' && destination.readBack ? destination.lostRequestMs : (error.retryAfterMs ?? (error.kind === 'stale' ? 0 : backoffMs(failures, Math.random())))
+    const waitMs =
+      applied === 'unknown' && destination.readBack
+        ? destination.lostRequestMs
+        : (error.retryAfterMs ?? (error.kind === 'stale' ? 0 : backoffMs(failures, Math.random())))
     await outlastOutage(SETTLE_PATIENCE_MS, () => releaseBatch(deps.db, claimed, { applied, waitMs }))
     return { done: false, error, waitMs }
   }
 }
 
-async function sendClaimed(ground: DeliveryGround, gate: Gate, claimed: ClaimedBatch, lines: readonly string[], batch: OpenBatch): Promise<FinalOutcome[]> {
+async function sendClaimed(
+  ground: DeliveryGround,
+  gate: Gate,
+  claimed: ClaimedBatch,
+  lines: readonly string[],
+  batch: OpenBatch,
+): Promise<FinalOutcome[]> {
   const { destination } = ground
   const outcomes: FinalOutcome[] = new Array<FinalOutcome>(lines.length).fill(null)
   let open = [...lines.keys()]
   if (batch.phase === 'remove' && claimed.ops.includes('x')) open = await withoutRefusedRenames(ground, claimed, open)
   if (open.length === 0) return outcomes
   const records = lines.map(recordOf)
-  const take = (indexes: readonly number[]): WriteRequest => writeRequest(ground.definition, claimed, indexes.flatMap((i) => records[i] ?? []))
+  const take = (indexes: readonly number[]): WriteRequest =>
+    writeRequest(
+      ground.definition,
+      claimed,
+      indexes.flatMap((i) => records[i] ?? []),
+    )
   const doubtful = batch.doubtful || batch.state === 'sending'
   if (doubtful && destination.readBack) {
     const found = await destination.readBack(take(open), gate)
@@ -85,7 +102,8 @@ async function sendClaimed(ground: DeliveryGround, gate: Gate, claimed: ClaimedB
       const id = records[index]?.id ?? ''
       const state = found.get(id) ?? 'differs'
       if (state === 'as_wanted') outcomes[index] = { id, status: 'delivered' }
-      else if (ground.definition.spec.mode === 'insert' && batch.phase === 'upsert' && state === 'differs') outcomes[index] = { id, status: 'skipped' }
+      else if (ground.definition.spec.mode === 'insert' && batch.phase === 'upsert' && state === 'differs')
+        outcomes[index] = { id, status: 'skipped' }
       else return true
       return false
     })
@@ -108,7 +126,13 @@ async function withoutRefusedRenames(ground: DeliveryGround, claimed: ClaimedBat
   return open.filter((index) => claimed.ops[index] !== 'x' || !refused.has(keys[index]?.toString('hex') ?? ''))
 }
 
-async function settle(ground: DeliveryGround, claimed: ClaimedBatch, lines: readonly string[], outcomes: readonly FinalOutcome[], failures: number): Promise<BatchTry> {
+async function settle(
+  ground: DeliveryGround,
+  claimed: ClaimedBatch,
+  lines: readonly string[],
+  outcomes: readonly FinalOutcome[],
+  failures: number,
+): Promise<BatchTry> {
   const { deps, destination, definition, generation } = ground
   const { settlement, open } = settlementOf(claimed, lines, outcomes)
   const inDoubt = open.some((record) => record.inDoubt)

@@ -45,7 +45,13 @@ export async function deliverRange(deps: Deps, input: RangeInput, signal: AbortS
   if (!run || run.finished || !run.definition || !(await isActive(deps.db, input.run))) throw superseded()
   const definition = run.definition as RunDefinition
   const { destination } = await deps.connections.destination(definition.destination)
-  const ground: DeliveryGround = { deps, definition, destination, signal, generation: run.generation ?? (await currentGeneration(deps, run.sync)) }
+  const ground: DeliveryGround = {
+    deps,
+    definition,
+    destination,
+    signal,
+    generation: run.generation ?? (await currentGeneration(deps, run.sync)),
+  }
   const delivery = new RangeDelivery(ground, input)
   await delivery.run()
   signal.throwIfAborted()

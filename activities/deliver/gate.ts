@@ -50,7 +50,8 @@ export class Gate implements RequestGate {
   }
 
   assertFresh(): void {
-    if (this.#claim && performance.now() - this.#claim.claimedAtMs > MAX_CLAIM_AGE_MS) throw new ConnectorError('stale', 'the claim is too old to send')
+    if (this.#claim && performance.now() - this.#claim.claimedAtMs > MAX_CLAIM_AGE_MS)
+      throw new ConnectorError('stale', 'the claim is too old to send')
   }
 
   /** The account follows its headers from the next request on; losing one such note does no harm. */
@@ -64,6 +65,7 @@ export class Gate implements RequestGate {
     if (rate === null) return
     const taken = await takeRequest(this.#db, this.#destination.account, rate)
     if ('paused' in taken) throw new ConnectorError('throttled', taken.paused.reason, { retryAfterMs: taken.paused.waitMs })
-    if (taken.waitMs > 0) await sleep(taken.waitMs, undefined, { signal: this.signal }).catch(() => Promise.reject(new ConnectorError('cancelled', 'stopping')))
+    if (taken.waitMs > 0)
+      await sleep(taken.waitMs, undefined, { signal: this.signal }).catch(() => Promise.reject(new ConnectorError('cancelled', 'stopping')))
   }
 }

@@ -65,7 +65,11 @@ export function settlementOf(
   }
 }
 
-function rejectionOf(outcome: Extract<RecordOutcome, { status: 'rejected' }>, entry: { key: Buffer; fingerprint: Buffer }, line: string): NewRejection {
+function rejectionOf(
+  outcome: Extract<RecordOutcome, { status: 'rejected' }>,
+  entry: { key: Buffer; fingerprint: Buffer },
+  line: string,
+): NewRejection {
   const record = JSON.parse(line) as { key: string | string[]; op: string }
   return {
     id: Buffer.from(entry.key),

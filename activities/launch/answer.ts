@@ -16,7 +16,11 @@ export interface SyncProblem {
 }
 
 /** Answers one request of the API into the state database. Repeatable. */
-export async function answerInspection(deps: Deps, { id, request }: { id: string; request: InspectRequest }, signal: AbortSignal): Promise<void> {
+export async function answerInspection(
+  deps: Deps,
+  { id, request }: { id: string; request: InspectRequest },
+  signal: AbortSignal,
+): Promise<void> {
   await store(deps.db, id, await answer(deps, id, request, signal))
 }
 
@@ -25,7 +29,9 @@ async function answer(deps: Deps, id: string, request: InspectRequest, signal: A
     case 'source-check':
       return check(async () => (await deps.connections.source(await endpoint(deps, 'Source', request.name))).source.check(signal))
     case 'destination-check':
-      return check(async () => (await deps.connections.destination(await endpoint(deps, 'Destination', request.name))).destination.check(signal))
+      return check(async () =>
+        (await deps.connections.destination(await endpoint(deps, 'Destination', request.name))).destination.check(signal),
+      )
     case 'preview':
       return asProblem(() => previewSync(deps, request.sync, request.limit, signal))
     case 'sync-check':
@@ -66,9 +72,11 @@ async function checkSyncs(connections: Connections, syncs: Record<string, SyncCo
 }
 
 async function endpoint(deps: Deps, kind: 'Source' | 'Destination', name: string): Promise<Endpoint> {
-  const { rows } = await deps.db.query<{ spec: { connector: string; config: Record<string, unknown> } }>('select spec from resource where kind = $1 and name = $2', [kind, name])
+  const { rows } = await deps.db.query<{ spec: { connector: string; config: Record<string, unknown> } }>(
+    'select spec from resource where kind = $1 and name = $2',
+    [kind, name],
+  )
   const spec = rows[0]?.spec
   if (!spec) throw new ConnectorError('config', `there is no ${kind.toLowerCase()} ${name}`)
   return { name, ...spec }
 }
-

@@ -39,7 +39,10 @@ export async function pauseSchedule(deps: LaunchDeps, sync: string, note: string
 async function createSchedule(deps: LaunchDeps, name: string, schedule: Exclude<Schedule, { after: string }>): Promise<void> {
   const options: ScheduleOptions = {
     scheduleId: `${PREFIX}${name}`,
-    spec: 'every' in schedule ? { intervals: [{ every: durationMs(schedule.every) }] } : { cronExpressions: [schedule.cron], timezone: schedule.timezone ?? 'UTC' },
+    spec:
+      'every' in schedule
+        ? { intervals: [{ every: durationMs(schedule.every) }] }
+        : { cronExpressions: [schedule.cron], timezone: schedule.timezone ?? 'UTC' },
     action: { type: 'startWorkflow', workflowType: 'launch', workflowId: `launch/${name}`, taskQueue: deps.taskQueue, args: [name] },
     policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: CATCHUP_WINDOW },
     state: { paused: schedule.paused ?? false },
@@ -62,5 +65,8 @@ async function deleteSchedule(deps: LaunchDeps, id: string): Promise<void> {
 }
 
 function fingerprint(deps: LaunchDeps, schedule: Schedule): string {
-  return createHash('sha256').update(JSON.stringify([schedule, deps.taskQueue])).digest('hex').slice(0, 16)
+  return createHash('sha256')
+    .update(JSON.stringify([schedule, deps.taskQueue]))
+    .digest('hex')
+    .slice(0, 16)
 }

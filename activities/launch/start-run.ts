@@ -1,7 +1,11 @@
-import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client'
+import {
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+  type Client,
+  type WorkflowExecutionDescription,
+} from '@temporalio/client'
 import type pg from 'pg'
 import { endRun } from '../../state/run-row.ts'
-import { TAILRACE_DESTINATION, TAILRACE_PHASE, TAILRACE_SYNC } from '../../workflows/search-attributes.ts'
 
 export interface LaunchDeps {
   readonly db: pg.Pool
@@ -30,11 +34,6 @@ export async function startRun(deps: LaunchDeps, run: { id: string; sync: string
       workflowIdConflictPolicy: 'FAIL',
       staticSummary: `${run.sync}: ${spec?.model ?? '?'} → ${spec?.destination ?? '?'}`,
       memo: { run: run.id },
-      typedSearchAttributes: [
-        { key: TAILRACE_SYNC, value: run.sync },
-        { key: TAILRACE_DESTINATION, value: spec?.destination ?? '?' },
-        { key: TAILRACE_PHASE, value: 'queued' },
-      ],
     })
     await noteStarted(deps.db, run.id, handle.firstExecutionRunId)
     return true

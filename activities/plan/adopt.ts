@@ -7,7 +7,7 @@ import type { RunDefinition } from '../definition.ts'
 import { displayKey } from './batch.ts'
 import { ComparePass, type InvalidRow, type PlannedRow, type PlanSink } from './pass.ts'
 import type { PassGround } from './open-pass.ts'
-import type { PlanResult } from './plan.ts'
+import type { PlanResult } from './result.ts'
 
 const KEYS_A_BLOCK = 1000
 const BLOCKS_A_WRITE = 100
@@ -31,8 +31,24 @@ export async function adoptModel(
     const pass = new ComparePass({ ...ground, sink, baseline: null, books: null, full: true, mirror: false })
     await pass.run(() => false)
     await sink.finish()
-    const counts = { read: pass.counts.read, unchanged: sink.adopted, added: 0, changed: 0, removed: 0, retried: 0, invalid: sink.invalidRows }
-    const ours = await publishAdopted(client, { run, sync: definition.sync, generation, seq, mappingId: definition.mappingId, counts, invalid: [...sink.rejections.values()] })
+    const counts = {
+      read: pass.counts.read,
+      unchanged: sink.adopted,
+      added: 0,
+      changed: 0,
+      removed: 0,
+      retried: 0,
+      invalid: sink.invalidRows,
+    }
+    const ours = await publishAdopted(client, {
+      run,
+      sync: definition.sync,
+      generation,
+      seq,
+      mappingId: definition.mappingId,
+      counts,
+      invalid: [...sink.rejections.values()],
+    })
     await client.query(ours ? 'commit' : 'rollback')
     return ours ? { counts, holds: [], upsertBatches: 0, removeBatches: 0 } : null
   } catch (error) {
@@ -77,7 +93,17 @@ class AdoptSink implements PlanSink {
     const id = row.key.length > 0 ? row.key : Buffer.from(row.fingerprint)
     const { code, field, message } = row
     const fingerprint = Buffer.from(row.fingerprint)
-    this.rejections.set(id.toString('hex'), { id, key: displayKey(row.keyTexts), op: 'upsert', fingerprint, class: 'invalid', code, field, message, retryAfterMs: null })
+    this.rejections.set(id.toString('hex'), {
+      id,
+      key: displayKey(row.keyTexts),
+      op: 'upsert',
+      fingerprint,
+      class: 'invalid',
+      code,
+      field,
+      message,
+      retryAfterMs: null,
+    })
   }
 
   async finish(): Promise<void> {

@@ -13,7 +13,13 @@ import type { StagingSink } from './staging-sink.ts'
  */
 export function driftingRows(
   deps: Deps,
-  { definition, ground, sink, run, signal }: { definition: RunDefinition; ground: PassGround; sink: StagingSink; run: string; signal: AbortSignal },
+  {
+    definition,
+    ground,
+    sink,
+    run,
+    signal,
+  }: { definition: RunDefinition; ground: PassGround; sink: StagingSink; run: string; signal: AbortSignal },
 ) {
   let waiting: { ordinal: number; row: PlannedRow; record: PlannedRecord }[] = []
   let drifted = 0
@@ -53,7 +59,11 @@ export function driftingRows(
       const key = reading.keyCodec.encode(keyTexts)
       const id = key.toString('hex')
       const line = recordLine({ id, op: 'upsert', key: keyTexts, fields: mapped.fields })
-      waiting.push({ ordinal, row: { op: 'changed', key, keyTexts, fingerprint: ground.fingerprint(row), fields: mapped.fields, match: mapped.match, book: null }, record: { id, op: 'upsert', line } })
+      waiting.push({
+        ordinal,
+        row: { op: 'changed', key, keyTexts, fingerprint: ground.fingerprint(row), fields: mapped.fields, match: mapped.match, book: null },
+        record: { id, op: 'upsert', line },
+      })
     },
     /** Reads back the rest; how many rows drifted in all. */
     async finish(): Promise<number> {

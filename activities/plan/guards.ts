@@ -16,7 +16,8 @@ export function crossedGuards(
   }
   const maxRemoved = guards?.maxRemoved ?? DEFAULT_MAX_REMOVED
   const removedLimit = typeof maxRemoved === 'number' ? maxRemoved : Math.max(LEAST_REMOVED, share(maxRemoved) * plan.baseline)
-  if (plan.removed > removedLimit) crossed.push(`maxRemoved: ${plan.removed} of ${plan.baseline} records would be removed, the limit is ${maxRemoved}`)
+  if (plan.removed > removedLimit)
+    crossed.push(`maxRemoved: ${plan.removed} of ${plan.baseline} records would be removed, the limit is ${maxRemoved}`)
   if (guards?.maxChanged !== undefined) {
     const moved = plan.added + plan.changed
     const limit = typeof guards.maxChanged === 'number' ? guards.maxChanged : share(guards.maxChanged) * plan.read

@@ -10,7 +10,13 @@ export type Mapped =
 export type RowMapper = (row: readonly CanonicalText[]) => Mapped
 
 type IfNull = 'clear' | 'skip' | 'reject'
-type FieldRule = { readonly name: string; readonly label: string; readonly read: (row: readonly CanonicalText[]) => CanonicalText; readonly encode: FieldEncoder; readonly ifNull: IfNull }
+type FieldRule = {
+  readonly name: string
+  readonly label: string
+  readonly read: (row: readonly CanonicalText[]) => CanonicalText
+  readonly encode: FieldEncoder
+  readonly ifNull: IfNull
+}
 
 /**
  * Compiles a sync's mapping once; the result is called for rows that changed. Throws ConnectorError `config` where a column can
@@ -27,7 +33,9 @@ export function compileMapping({
   fields: readonly FieldDescription[] | null
   destination: Pick<Destination, 'encoder' | 'clear'>
 }): RowMapper {
-  const rules = Object.entries(spec.fields).map(([name, mapping]) => fieldRule({ name, mapping, columns, field: fields?.find((f) => f.name === name) ?? null, destination }))
+  const rules = Object.entries(spec.fields).map(([name, mapping]) =>
+    fieldRule({ name, mapping, columns, field: fields?.find((f) => f.name === name) ?? null, destination }),
+  )
   const matchRule = rules.findIndex((rule) => rule.name === spec.match)
   const clear = destination.clear
   return (row) => {
@@ -38,7 +46,8 @@ export function compileMapping({
       const text = rule.read(row)
       if (text === null) {
         if (index === matchRule) invalid ??= { invalid: 'the match value is NULL', code: 'match_missing', field: rule.name }
-        else if (rule.ifNull === 'reject') invalid ??= { invalid: 'the value is NULL and the mapping says `ifNull: reject`', code: 'null', field: rule.name }
+        else if (rule.ifNull === 'reject')
+          invalid ??= { invalid: 'the value is NULL and the mapping says `ifNull: reject`', code: 'null', field: rule.name }
         else if (rule.ifNull === 'clear') parts.push(`${rule.label}:${clear}`)
         continue
       }

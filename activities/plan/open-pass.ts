@@ -53,12 +53,7 @@ export async function withSnapshot<T>(db: pg.Pool, work: (client: pg.PoolClient)
 export function comparePass(
   ground: PassGround,
   sink: PlanSink,
-  {
-    client,
-    definition,
-    generation,
-    full,
-  }: { client: pg.PoolClient; definition: RunDefinition; generation: number; full: boolean },
+  { client, definition, generation, full }: { client: pg.PoolClient; definition: RunDefinition; generation: number; full: boolean },
 ): ComparePass {
   const baseline = new BaselineReader(client, { sync: definition.sync, generation, cursorName: 'baseline' })
   const books: AsyncIterator<BookEntry> = readBooks(client, definition.sync)

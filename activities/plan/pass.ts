@@ -129,7 +129,11 @@ export class ComparePass {
         }
         if (waiting) {
           const order = compareBytes(row.keys, row.keyStart, row.keyEnd, waiting.keys, waiting.keyStart, waiting.keyEnd)
-          if (order < 0) throw new ConnectorError('source', 'the rows did not come in key order: the collation of the key or the source itself is unstable')
+          if (order < 0)
+            throw new ConnectorError(
+              'source',
+              'the rows did not come in key order: the collation of the key or the source itself is unstable',
+            )
           if (order === 0) waiting.twin = row.twin = true
           const pending = this.#row(waiting)
           if (pending) await pending
@@ -149,7 +153,8 @@ export class ComparePass {
   #row(row: WaitingRow): Promise<void> | null {
     if (this.#book === null && this.#inBaseline) {
       const entry = this.#baseline?.current
-      if (entry && compareBytes(entry.bytes, entry.keyStart, entry.keyEnd, row.keys, row.keyStart, row.keyEnd) >= 0) return this.#decide(row)
+      if (entry && compareBytes(entry.bytes, entry.keyStart, entry.keyEnd, row.keys, row.keyStart, row.keyEnd) >= 0)
+        return this.#decide(row)
     } else if (this.#book === null) return this.#decide(row)
     return this.#absentBefore(row).then(async () => {
       await this.#decide(row)
@@ -159,15 +164,23 @@ export class ComparePass {
   #decide(row: WaitingRow): Promise<void> | null {
     const entry = this.#inBaseline ? (this.#baseline?.current ?? null) : null
     const known = entry !== null && compareBytes(entry.bytes, entry.keyStart, entry.keyEnd, row.keys, row.keyStart, row.keyEnd) === 0
-    const book = this.#book && compareBytes(this.#book.key, 0, this.#book.key.length, row.keys, row.keyStart, row.keyEnd) === 0 ? this.#book : null
+    const book =
+      this.#book && compareBytes(this.#book.key, 0, this.#book.key.length, row.keys, row.keyStart, row.keyEnd) === 0 ? this.#book : null
     const bytes = row.rows.subarray(row.rowStart, row.rowEnd)
     const fingerprint = this.#fingerprint(bytes)
     if (row.twin) this.#twin(row, bytes, fingerprint)
     else {
       const sameVersion = known && equalBytes(fingerprint, 0, entry.bytes, entry.fingerprintStart, FINGERPRINT_BYTES)
       const refusal = book?.rejection ?? null
-      const refused = !refusal || refusal.class === 'invalid' || !refusal.fingerprint.equals(fingerprint) ? 'no' : refusal.due ? 'due' : 'not_due'
-      const decision = decideRow({ inBaseline: known, sameVersion, doubtful: book !== null && book.doubtMs !== null, full: this.#full, refused })
+      const refused =
+        !refusal || refusal.class === 'invalid' || !refusal.fingerprint.equals(fingerprint) ? 'no' : refusal.due ? 'due' : 'not_due'
+      const decision = decideRow({
+        inBaseline: known,
+        sameVersion,
+        doubtful: book !== null && book.doubtMs !== null,
+        full: this.#full,
+        refused,
+      })
       if (decision === 'unchanged') {
         this.counts.unchanged++
         this.#sink.unchanged(this.counts.baseline - 1, row.rows, row.rowStart, row.rowEnd)
@@ -189,12 +202,27 @@ export class ComparePass {
     return stepBook
   }
 
-  #plan(row: WaitingRow, bytes: Buffer, fingerprint: Uint8Array, op: 'added' | 'changed', book: BookEntry | null, acknowledged: { match: string | null } | null): void {
+  #plan(
+    row: WaitingRow,
+    bytes: Buffer,
+    fingerprint: Uint8Array,
+    op: 'added' | 'changed',
+    book: BookEntry | null,
+    acknowledged: { match: string | null } | null,
+  ): void {
     const key = Buffer.from(row.keys.subarray(row.keyStart, row.keyEnd))
     const keyTexts = this.#reading.keyCodec.decode(key)
     const mapped = this.#mapped(bytes)
     if ('invalid' in mapped) {
-      this.#sink.invalid({ key, keyTexts, fingerprint, code: mapped.code, field: mapped.field, message: mapped.invalid, match: mapped.match })
+      this.#sink.invalid({
+        key,
+        keyTexts,
+        fingerprint,
+        code: mapped.code,
+        field: mapped.field,
+        message: mapped.invalid,
+        match: mapped.match,
+      })
       return
     }
     this.#sink.planned({ op, key, keyTexts, fingerprint, fields: mapped.fields, match: mapped.match, book })
@@ -222,7 +250,15 @@ export class ComparePass {
     const key = Buffer.from(row.keys.subarray(row.keyStart, row.keyEnd))
     const message = 'another row of the model has the same primary key; none of them is sent'
     const match = this.#mapped(bytes).match
-    this.#sink.invalid({ key, keyTexts: this.#reading.keyCodec.decode(key), fingerprint, code: 'duplicate_key', field: null, message, match })
+    this.#sink.invalid({
+      key,
+      keyTexts: this.#reading.keyCodec.decode(key),
+      fingerprint,
+      code: 'duplicate_key',
+      field: null,
+      message,
+      match,
+    })
   }
 
   #nullKey(block: RowBlock, i: number): void {
@@ -230,7 +266,15 @@ export class ComparePass {
     const message = 'the primary key is NULL'
     const keyTexts = this.#reading.decodeKey(Buffer.from(bytes))
     const match = this.#mapped(bytes).match
-    this.#sink.invalid({ key: Buffer.alloc(0), keyTexts, fingerprint: this.#fingerprint(bytes), code: 'null_key', field: null, message, match })
+    this.#sink.invalid({
+      key: Buffer.alloc(0),
+      keyTexts,
+      fingerprint: this.#fingerprint(bytes),
+      code: 'null_key',
+      field: null,
+      message,
+      match,
+    })
   }
 
   #mapped(bytes: Buffer): Mapped {
@@ -241,7 +285,8 @@ export class ComparePass {
   async #absentBefore(row: WaitingRow | null): Promise<void> {
     for (;;) {
       const entry = this.#inBaseline ? (this.#baseline?.current ?? null) : null
-      const entryDue = entry !== null && (row === null || compareBytes(entry.bytes, entry.keyStart, entry.keyEnd, row.keys, row.keyStart, row.keyEnd) < 0)
+      const entryDue =
+        entry !== null && (row === null || compareBytes(entry.bytes, entry.keyStart, entry.keyEnd, row.keys, row.keyStart, row.keyEnd) < 0)
       const book = this.#book
       const bookDue = book !== null && (row === null || compareBytes(book.key, 0, book.key.length, row.keys, row.keyStart, row.keyEnd) < 0)
       if (!entryDue && !bookDue) return
@@ -269,7 +314,8 @@ export class ComparePass {
       const current = this.#hasMatch ? (acknowledged?.match ?? keyTexts[0] ?? null) : null
       live.unshift(current)
     }
-    for (const [index, match] of [...new Set(live)].entries()) this.#sink.removal({ key, keyTexts, match, counted: index === 0, book, renames: false })
+    for (const [index, match] of [...new Set(live)].entries())
+      this.#sink.removal({ key, keyTexts, match, counted: index === 0, book, renames: false })
   }
 
   #stepBaseline(): Promise<void> | null {

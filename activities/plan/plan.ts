@@ -15,16 +15,8 @@ import { driftingRows } from './drift.ts'
 import { matchHasher, versionIds } from './fingerprint.ts'
 import { crossedGuards } from './guards.ts'
 import { comparePass, openGround, withSnapshot, type PassGround } from './open-pass.ts'
+import type { PlanResult } from './result.ts'
 import { StagingSink } from './staging-sink.ts'
-
-export interface PlanResult {
-  readonly counts: PlanCounts
-  readonly upsertBatches: number
-  readonly removeBatches: number
-  /** Guards that the plan crosses; the run waits for a person if there are any. */
-  readonly holds: readonly string[]
-  readonly full: boolean
-}
 
 /**
  * Works out what a run has to send and freezes it. Attempt-scoped: a retry starts clean and only one attempt's result is ever
@@ -34,14 +26,37 @@ export async function makePlan(deps: Deps, run: string, signal: AbortSignal): Pr
   const row = await loadRun(deps.db, run)
   if (!row || row.finished) throw superseded()
   if (row.plan) return publishedPlan(row)
+  const over = new AbortController()
+  try {
+    return await planModel(deps, row, AbortSignal.any([signal, over.signal]))
+  } finally {
+    // A reading that was opened and not gone through holds a warehouse session.
+    over.abort()
+  }
+}
+
+async function planModel(deps: Deps, row: RunRecord, signal: AbortSignal): Promise<PlanResult> {
+  const run = row.id
   const definition = row.definition as RunDefinition
   const { source } = await deps.connections.source(definition.source)
   const { destination } = await deps.connections.destination(definition.destination)
-  const reading = await source.read({ query: definition.query, key: definition.primaryKey, columns: definition.columns.map((c) => c.name), signal })
+  const reading = await source.read({
+    query: definition.query,
+    key: definition.primaryKey,
+    columns: definition.columns.map((c) => c.name),
+    signal,
+  })
   const ground = await openGround(definition, reading, destination)
-  const generation = await chooseGeneration(deps.db, { run, sync: row.sync, baselineId: definition.baselineId, keyParts: reading.keyCodec.signature })
+  const generation = await chooseGeneration(deps.db, {
+    run,
+    sync: row.sync,
+    baselineId: definition.baselineId,
+    keyParts: reading.keyCodec.signature,
+  })
   if (generation === null) throw superseded()
-  const published = row.adopt ? await adoptModel(deps, { run, definition, ground, generation }) : await comparePlan(deps, { row, definition, ground, generation, signal })
+  const published = row.adopt
+    ? await adoptModel(deps, { run, definition, ground, generation })
+    : await comparePlan(deps, { row, definition, ground, generation, signal })
   if (!published) {
     const again = await loadRun(deps.db, run)
     if (!again?.plan) throw superseded()
@@ -67,7 +82,12 @@ async function comparePlan(deps: Deps, input: PlanInput): Promise<Omit<PlanResul
   }
 }
 
-async function stageAndPublish(deps: Deps, input: PlanInput, snapshot: pg.PoolClient, client: pg.PoolClient): Promise<Omit<PlanResult, 'full'> | null> {
+async function stageAndPublish(
+  deps: Deps,
+  input: PlanInput,
+  snapshot: pg.PoolClient,
+  client: pg.PoolClient,
+): Promise<Omit<PlanResult, 'full'> | null> {
   const { row, definition, ground, generation } = input
   const tables = new PlanTables(client)
   await tables.create()
@@ -85,24 +105,44 @@ async function stageAndPublish(deps: Deps, input: PlanInput, snapshot: pg.PoolCl
   if (hashMatch && !sink.matchFilter.empty) {
     await holdersAmongUnchanged(sink, hashMatch, snapshot, { definition, generation, ground })
     await sink.drain()
-    const shared = await dropSharedMatches(client, tables, sink, { run: row.id, plan, decodeKey: (key) => ground.reading.keyCodec.decode(key) })
+    const shared = await dropSharedMatches(client, tables, sink, {
+      run: row.id,
+      plan,
+      decodeKey: (key) => ground.reading.keyCodec.decode(key),
+    })
     await tables.dropRenamesOf(shared)
     await tables.dropHeldRemovals()
   }
   const removed = mirror ? await sink.remove(tables.removals(2000), (key) => ground.reading.keyCodec.decode(key)) : 0
   await sink.flush()
 
-  const counts: PlanCounts = { ...sink.counts, removed, read: pass.counts.read, unchanged: pass.counts.unchanged, retried: pass.counts.retried }
+  const counts: PlanCounts = {
+    ...sink.counts,
+    removed,
+    read: pass.counts.read,
+    unchanged: pass.counts.unchanged,
+    retried: pass.counts.retried,
+  }
   const holds = crossedGuards(definition.spec.guards, { ...counts, baseline: pass.counts.baseline })
   const published = { plan, counts, holds, upsertBatches: sink.upsertBatches, removeBatches: sink.removeBatches }
-  const books = { invalid: [...sink.invalidRejections.values()], settledRejections: sink.settledRejections, renamed: sink.renamed, currentAgain: sink.currentAgainMatches }
+  const books = {
+    invalid: [...sink.invalidRejections.values()],
+    settledRejections: sink.settledRejections,
+    renamed: sink.renamed,
+    currentAgain: sink.currentAgainMatches,
+  }
   const ours = await publishPlan(deps.db, { run: row.id, sync: row.sync, published, books, dryRun: row.dryRun })
   return ours ? published : null
 }
 
-async function openSink(deps: Deps, { row, definition, ground }: PlanInput, staging: { client: pg.PoolClient; tables: PlanTables; plan: string }) {
+async function openSink(
+  deps: Deps,
+  { row, definition, ground }: PlanInput,
+  staging: { client: pg.PoolClient; tables: PlanTables; plan: string },
+) {
   const known = await syncState(deps.db, row.sync)
-  const matchCheck = ground.hasMatch && (!ground.matchIsKey || known?.mappingId !== definition.mappingId || (await hasStaleMatches(deps.db, row.sync)))
+  const matchCheck =
+    ground.hasMatch && (!ground.matchIsKey || known?.mappingId !== definition.mappingId || (await hasStaleMatches(deps.db, row.sync)))
   const hashMatch = matchCheck ? await matchHasher((match) => ground.destination.fold(match)) : null
   const sink = new StagingSink({
     client: staging.client,
@@ -161,9 +201,21 @@ async function dropSharedMatches(
       if (!gone(index)) continue
       sink.counts[staged.ops[index] === 'a' ? 'added' : 'changed']--
       const message = 'another row of the model has the same match value; none of them is sent'
-      sink.invalid({ key: entry.key, keyTexts: decodeKey(entry.key), fingerprint: entry.fingerprint, code: 'duplicate_match', field: null, message, match: null })
+      sink.invalid({
+        key: entry.key,
+        keyTexts: decodeKey(entry.key),
+        fingerprint: entry.fingerprint,
+        code: 'duplicate_match',
+        field: null,
+        message,
+        match: null,
+      })
     }
-    await rewriteStaged(client, { run, plan, seq }, partOf(staged, (index) => !gone(index)))
+    await rewriteStaged(
+      client,
+      { run, plan, seq },
+      partOf(staged, (index) => !gone(index)),
+    )
   }
   return shared.map(({ key }) => key)
 }

@@ -23,17 +23,25 @@ export async function previewSync(deps: Deps, sync: string, limit: number, signa
   const configuration = await loadSync(deps.db, sync)
   if (!configuration) throw new ConnectorError('config', `there is no sync ${sync}`)
   const { definition, problems, destination } = await defineRun(deps.connections, sync, configuration, signal)
-  if (problems.length > 0) throw new ConnectorError('config', problems.map((problem) => `${problem.pointer}: ${problem.message}`).join('; '))
+  if (problems.length > 0)
+    throw new ConnectorError('config', problems.map((problem) => `${problem.pointer}: ${problem.message}`).join('; '))
   const { source } = await deps.connections.source(definition.source)
   const enough = new AbortController()
   const stop = AbortSignal.any([signal, enough.signal])
-  const reading = await source.read({ query: definition.query, key: definition.primaryKey, columns: definition.columns.map((c) => c.name), signal: stop })
+  const reading = await source.read({
+    query: definition.query,
+    key: definition.primaryKey,
+    columns: definition.columns.map((c) => c.name),
+    signal: stop,
+  })
   const ground = await openGround(definition, reading, destination)
   const known = await syncState(deps.db, sync)
   const generation = known?.baselineId === definition.baselineId ? known.generation : 0
   const sink = new PreviewSink(limit)
   try {
-    await withSnapshot(deps.db, (client) => comparePass(ground, sink, { client, definition, generation, full: false }).run(() => sink.changes.length >= limit))
+    await withSnapshot(deps.db, (client) =>
+      comparePass(ground, sink, { client, definition, generation, full: false }).run(() => sink.changes.length >= limit),
+    )
   } finally {
     enough.abort()
   }
@@ -58,7 +66,12 @@ class PreviewSink implements PlanSink {
   }
 
   invalid(row: InvalidRow): void {
-    this.#add({ op: 'invalid', key: displayKey(row.keyTexts), fields: '{}', error: { code: row.code, field: row.field, message: row.message } })
+    this.#add({
+      op: 'invalid',
+      key: displayKey(row.keyTexts),
+      fields: '{}',
+      error: { code: row.code, field: row.field, message: row.message },
+    })
   }
 
   async drain(): Promise<void> {}

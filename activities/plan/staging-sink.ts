@@ -37,7 +37,15 @@ export class StagingSink implements PlanSink {
   readonly #ids: { run: string; plan: string; version: (key: Uint8Array, match: string | null) => string }
   readonly #hashMatch: ((match: string) => Uint8Array) | null
   readonly #readBackFirst: boolean
-  readonly #builders: { plain: BatchBuilder; onBooks: BatchBuilder; doubtful: BatchBuilder; drifted: BatchBuilder; invalid: BatchBuilder; remove: BatchBuilder; removeDoubtful: BatchBuilder }
+  readonly #builders: {
+    plain: BatchBuilder
+    onBooks: BatchBuilder
+    doubtful: BatchBuilder
+    drifted: BatchBuilder
+    invalid: BatchBuilder
+    remove: BatchBuilder
+    removeDoubtful: BatchBuilder
+  }
   readonly #encodeMatch: (match: string) => string
   #staged: StagedBatch[] = []
   #matches: MatchRow[] = []
@@ -65,7 +73,10 @@ export class StagingSink implements PlanSink {
     this.#encodeMatch = input.encodeMatch
     this.#readBackFirst = input.readBackFirst
     const builder = (phase: StagedBatch['phase'], doubtful: boolean, onBooks: boolean, nextSeq: () => number) =>
-      new BatchBuilder({ phase, doubtful, onBooks }, { limit: input.batchSize, hasMatch: phase === 'remove' || input.carriesMatch, nextSeq })
+      new BatchBuilder(
+        { phase, doubtful, onBooks },
+        { limit: input.batchSize, hasMatch: phase === 'remove' || input.carriesMatch, nextSeq },
+      )
     const upsert = () => this.upsertBatches++
     const remove = () => this.removeBatches++
     this.#builders = {
@@ -80,7 +91,12 @@ export class StagingSink implements PlanSink {
   }
 
   get full(): boolean {
-    return this.#staged.length >= BATCHES_A_WRITE || this.#matches.length >= ROWS_A_WRITE || this.#removals.length >= ROWS_A_WRITE || (this.drift?.due() ?? false)
+    return (
+      this.#staged.length >= BATCHES_A_WRITE ||
+      this.#matches.length >= ROWS_A_WRITE ||
+      this.#removals.length >= ROWS_A_WRITE ||
+      (this.drift?.due() ?? false)
+    )
   }
 
   async drain(): Promise<void> {
@@ -123,7 +139,14 @@ export class StagingSink implements PlanSink {
     const hash = this.#hashMatch && match !== null ? this.#hashMatch(match) : null
     if (hash) this.matchFilter.add(hash)
     if (renames && match !== null) this.renamed.push({ key, match })
-    this.#removals.push({ key, match, hash, counted, renames, doubtMs: this.#readBackFirst ? (book?.doubtMs ?? 0) : (book?.doubtMs ?? null) })
+    this.#removals.push({
+      key,
+      match,
+      hash,
+      counted,
+      renames,
+      doubtMs: this.#readBackFirst ? (book?.doubtMs ?? 0) : (book?.doubtMs ?? null),
+    })
   }
 
   invalid(row: InvalidRow): void {
@@ -189,7 +212,14 @@ export class StagingSink implements PlanSink {
         const builder = row.doubtMs === null ? this.#builders.remove : this.#builders.removeDoubtful
         const fields = row.match === null ? '{}' : this.#encodeMatch(row.match)
         const line = recordLine({ id: this.#ids.version(row.key, row.match ?? ''), op: 'delete', key: decodeKey(row.key), fields })
-        const full = builder.add({ key: row.key, fingerprint: REMOVED, match: row.match, op: row.counted ? 'r' : 'x', line, waitMs: row.doubtMs ?? 0 })
+        const full = builder.add({
+          key: row.key,
+          fingerprint: REMOVED,
+          match: row.match,
+          op: row.counted ? 'r' : 'x',
+          line,
+          waitMs: row.doubtMs ?? 0,
+        })
         if (full) this.#staged.push(full)
       }
       if (this.full) await this.drain()

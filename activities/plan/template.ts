@@ -5,7 +5,14 @@ import type { CanonicalText, Column } from '../../connectors/contract.ts'
  * Liquid templates over the columns of one row. `{{ column }}` alone is a field access (2-3M rows/s against 116k rendered);
  * anything else is parsed once and rendered synchronously. Bounded, so that a template cannot hold up a worker.
  */
-const engine = new Liquid({ strictVariables: false, strictFilters: true, parseLimit: 100_000, renderLimit: 200, memoryLimit: 10_000_000, ownPropertyOnly: true })
+const engine = new Liquid({
+  strictVariables: false,
+  strictFilters: true,
+  parseLimit: 100_000,
+  renderLimit: 200,
+  memoryLimit: 10_000_000,
+  ownPropertyOnly: true,
+})
 
 const PLAIN = /^\s*\{\{-?\s*([A-Za-z_][A-Za-z0-9_]*)\s*-?\}\}\s*$/
 

@@ -1,7 +1,8 @@
 import { baselineSize, compactBaseline, compactionDue } from '../../state/compaction.ts'
-import { loadSync } from '../../state/configuration.ts'
+import { loadSync, type SyncConfiguration } from '../../state/configuration.ts'
 import { activateRun } from '../../state/fence.ts'
-import { freezeDefinition, loadRun, setRunState, syncState } from '../../state/run-row.ts'
+import { freezeDefinition, loadRun, setRunState, syncState, type RunRecord, type SyncState } from '../../state/run-row.ts'
+import type { RunDefinition } from '../definition.ts'
 import type { Deps } from '../deps.ts'
 import { runFailure, superseded } from '../failure.ts'
 import { durationMs } from '../plan/guards.ts'
@@ -29,29 +30,58 @@ export async function prepareRun(deps: Deps, run: string, signal: AbortSignal, b
   if (!row || row.finished) throw superseded()
   const configuration = await loadSync(deps.db, row.sync)
   if (!configuration) throw runFailure('config', `sync ${row.sync} is not configured any more`)
-  const activated = await activateRun(deps.db, { run, sync: row.sync, keepStaleMatches: configuration.sync.mode === 'mirror' })
+  const activated = await activateRun(deps.db, {
+    run,
+    sync: row.sync,
+    keepStaleMatches: configuration.sync.mode === 'mirror',
+    kind: row.dryRun ? 'looks' : row.adopt ? 'adopts' : 'delivers',
+  })
   if (!activated) throw superseded()
   await setRunState(deps.db, run, null, null)
-  const { definition, problems, destination } = await defineRun(deps.connections, row.sync, configuration, signal)
-  if (problems.length > 0) throw runFailure('config', problems.map((problem) => `${problem.pointer}: ${problem.message}`).join('; '))
-  if (row.verify && !destination.readBack) throw runFailure('config', `${definition.destination.connector} cannot be read back, so a run cannot verify it`)
   const known = await syncState(deps.db, row.sync)
-  const moved = (before: string | null | undefined, now: string) => before !== null && before !== undefined && before !== now
-  const full = row.full || (!row.adopt && (moved(known?.mappingId, definition.mappingId) || moved(known?.baselineId, definition.baselineId)))
-  if (!(await freezeDefinition(deps.db, run, definition, full))) throw superseded()
-  if (known) await compactIfDue(deps, row.sync, known, beat)
+  // Frozen once: a retry, a reset or a run that goes on as new must not pick up a configuration that changed meanwhile.
+  const definition = (row.definition as RunDefinition | null) ?? (await freeze(deps, row, configuration, known, signal))
+  if (known && row.plan === null) await compactIfDue(deps, row.sync, known, beat)
   return {
     inherited: activated.inherited,
-    full,
+    full: row.full || isFullByItself(row, definition, known),
     dryRun: row.dryRun,
     adopt: row.adopt,
-    model: configuration.sync.model,
-    destination: configuration.sync.destination,
-    holdForMs: durationMs(configuration.sync.guards?.holdFor ?? DEFAULT_HOLD),
+    model: definition.spec.model,
+    destination: definition.destination.name,
+    holdForMs: durationMs(definition.spec.guards?.holdFor ?? DEFAULT_HOLD),
   }
 }
 
-async function compactIfDue(deps: Deps, sync: string, known: { generation: number; compactedSeq: number }, beat: () => void): Promise<void> {
+async function freeze(
+  deps: Deps,
+  row: RunRecord,
+  configuration: SyncConfiguration,
+  known: SyncState | null,
+  signal: AbortSignal,
+): Promise<RunDefinition> {
+  const { definition, problems, destination } = await defineRun(deps.connections, row.sync, configuration, signal)
+  if (problems.length > 0) throw runFailure('config', problems.map((problem) => `${problem.pointer}: ${problem.message}`).join('; '))
+  if (row.verify && !destination.readBack) {
+    throw runFailure('config', `${definition.destination.connector} cannot be read back, so a run cannot verify it`)
+  }
+  const full = isFullByItself(row, definition, known)
+  if (!(await freezeDefinition(deps.db, row.id, definition, full))) throw superseded()
+  return definition
+}
+
+/** A changed mapping makes every row differ by itself, a new identity starts a new baseline: the run says that it is full. */
+function isFullByItself(row: RunRecord, definition: RunDefinition, known: SyncState | null): boolean {
+  const moved = (before: string | null | undefined, now: string) => before !== null && before !== undefined && before !== now
+  return !row.adopt && (moved(known?.mappingId, definition.mappingId) || moved(known?.baselineId, definition.baselineId))
+}
+
+async function compactIfDue(
+  deps: Deps,
+  sync: string,
+  known: { generation: number; compactedSeq: number },
+  beat: () => void,
+): Promise<void> {
   const size = await baselineSize(deps.db, sync, known.generation, known.compactedSeq)
   if (!compactionDue(size)) return
   const client = await deps.db.connect()

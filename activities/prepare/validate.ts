@@ -32,10 +32,12 @@ export function validateSync({
   const names = columns.map((column) => column.name)
   const problems: Problem[] = []
   for (const key of primaryKey) {
-    if (!names.includes(key)) problems.push({ pointer: '/primaryKey', message: `the model has no column ${key}; ${theRest('it has', names, key)}` })
+    if (!names.includes(key))
+      problems.push({ pointer: '/primaryKey', message: `the model has no column ${key}; ${theRest('it has', names, key)}` })
   }
   for (const column of usedColumns(spec, templateColumns)) {
-    if (!names.includes(column)) problems.push({ pointer: `/fields`, message: `the model has no column ${column}; ${theRest('it has', names, column)}` })
+    if (!names.includes(column))
+      problems.push({ pointer: `/fields`, message: `the model has no column ${column}; ${theRest('it has', names, column)}` })
   }
   if (object) problems.push(...fieldProblems(spec, object))
   if (problems.length > 0) return problems
@@ -54,13 +56,17 @@ function fieldProblems(spec: SyncSpec, object: ObjectDescription): Problem[] {
   for (const name of Object.keys(spec.fields)) {
     const field = fields.get(name)
     const pointer = `/fields/${name}`
-    if (!field) problems.push({ pointer, message: `${object.name} has no field ${name}; ${theRest('near names are', [...fields.keys()], name)}` })
+    if (!field)
+      problems.push({ pointer, message: `${object.name} has no field ${name}; ${theRest('near names are', [...fields.keys()], name)}` })
     else if (!field.writable && name !== spec.match) problems.push({ pointer, message: `${name} of ${object.name} is read-only` })
   }
   const match = spec.match === undefined ? undefined : fields.get(spec.match)
   if (match && !match.unique) {
     const unique = object.fields.filter((field) => field.unique).map((field) => field.name)
-    problems.push({ pointer: '/match', message: `${match.name} of ${object.name} is not unique, so records could not be told apart; ${unique.length > 0 ? `unique fields are ${unique.join(', ')}` : 'it has no unique field yet'}` })
+    problems.push({
+      pointer: '/match',
+      message: `${match.name} of ${object.name} is not unique, so records could not be told apart; ${unique.length > 0 ? `unique fields are ${unique.join(', ')}` : 'it has no unique field yet'}`,
+    })
   }
   if (spec.mode === 'upsert' || spec.mode === 'insert' || spec.mode === 'mirror') problems.push(...missingRequired(spec, object.fields))
   return problems

@@ -79,6 +79,11 @@ class CopyReading implements Reading {
         seen += block.length
         yield block
       }
+      const rest = builder.rest()
+      if (rest !== null) {
+        seen += rest.length
+        yield rest
+      }
       watch.waiting()
       // The row count comes after the last row, in answer to the COPY: when COMMIT is answered, it is there.
       await client.query('commit')

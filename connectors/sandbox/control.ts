@@ -1,6 +1,6 @@
 import { stringify } from 'lossless-json'
 import { parseFaults } from './faults.ts'
-import type { SandboxState } from './sandbox.ts'
+import type { SandboxState } from './state.ts'
 import { jsonAnswer, type StandInAnswer, type StandInRequest } from './stand-in.ts'
 
 /**

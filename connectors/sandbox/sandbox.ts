@@ -4,22 +4,12 @@ import { control } from './control.ts'
 import { FaultScript, type Fault } from './faults.ts'
 import { Holds } from './holds.ts'
 import { jsonAnswer, type StandIn, type StandInAnswer, type StandInRequest } from './stand-in.ts'
+import type { SandboxState } from './state.ts'
 
 export interface SandboxOptions {
   readonly standIns: readonly StandIn[]
   /** Added before every answer of a stand-in, milliseconds; default 0. */
   readonly latencyMs?: number
-}
-
-/** What the control routes work on. */
-export interface SandboxState {
-  readonly standIns: ReadonlyMap<string, StandIn>
-  readonly faults: FaultScript
-  readonly holds: Holds
-  /** Requests that arrived, dropped ones included: `slug METHOD path` → count. */
-  readonly requests: Map<string, { system: string; method: string; path: string; count: number }>
-  latencyMs: number
-  readonly startLatencyMs: number
 }
 
 export interface Sandbox {

@@ -1,6 +1,7 @@
 import { hubspotStandIn } from '../hubspot/stand-in.ts'
 import { webhookStandIn } from '../webhook/stand-in.ts'
-import { createSandbox, type SandboxState } from './sandbox.ts'
+import { createSandbox } from './sandbox.ts'
+import type { SandboxState } from './state.ts'
 
 export interface StartedSandbox {
   /** For example `http://127.0.0.1:4010`; a stand-in's base address is `<url>/<slug>`. */

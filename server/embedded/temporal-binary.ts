@@ -52,13 +52,14 @@ async function fillCache(folder: string, tried: string[], search: Search): Promi
   const cached = join(folder, 'temporal')
   await mkdir(folder, { recursive: true })
   const deadline = performance.now() + BUILD_MS + DOWNLOAD_MS
-  for (let told = false; performance.now() < deadline; await sleep(500)) {
+  for (let told = false; performance.now() < deadline;) {
     if (await isProgram(cached)) return cached
     search.signal?.throwIfAborted()
     const lock = await takeLock(join(folder, 'lock'))
     if ('heldBy' in lock) {
       if (!told) search.tell(`Process ${lock.heldBy} is getting Temporal's CLI; waiting for it.`)
       told = true
+      await sleep(500)
       continue
     }
     try {

@@ -115,6 +115,11 @@ describe('hubspot modes', { timeout: 60_000 }, () => {
     assert.deepEqual(await readBack(bench, deletes, { mode: 'mirror' }), { a: 'as_wanted', b: 'as_wanted' })
   })
 
+  test('204 covers every record of an archive, and none of an upsert', async (bench) => {
+    bench.fault({ do: 'status', status: 204 })
+    assert.equal((await write(bench, [ada('a')], { mode: 'upsert' }))['a']?.status, 'in_doubt')
+  })
+
   test('a lost archive is in doubt; a lost look-up before it is not', async (bench) => {
     await createContact(bench, { email: 'ada@example.com' })
     bench.sandbox.state.faults.add([{ on: 'hubspot', path: '/crm/v3/objects/contacts/batch/archive', do: 'drop_after' }])

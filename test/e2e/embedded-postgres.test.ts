@@ -98,13 +98,18 @@ describe('the embedded PostgreSQL', () => {
   })
 
   test('makes the library links that blocked install scripts leave out', async () => {
-    const { postgres } = await postgresBinaries()
-    const root = join(dirname(postgres), '..', '..')
+    const root = join(dirname((await postgresBinaries()).postgres), '..', '..')
     const links: unknown = JSON.parse(await readFile(join(root, 'native/pg-symlinks.json'), 'utf8'))
     assert.ok(Array.isArray(links))
-    for (const link of links as unknown[]) {
-      assert.ok(typeof link === 'object' && link !== null && 'target' in link)
-      assert.ok(await stat(join(root, String(link.target))))
-    }
+    const targets = links.map((link: unknown) => {
+      assert.ok(typeof link === 'object' && link !== null && 'target' in link && typeof link.target === 'string')
+      return join(root, link.target)
+    })
+    // Of a library that the server does not load: others may be starting one right now.
+    const missing = targets.find((target) => target.endsWith('libecpg.so'))
+    assert.ok(missing !== undefined)
+    await unlink(missing)
+    await postgresBinaries()
+    for (const target of targets) assert.ok(await stat(target))
   })
 })

@@ -63,7 +63,10 @@ describe('the embedded Temporal', () => {
     const server = await startTemporal({ binary, dataDir: null, log: () => {} })
     try {
       const spoil = (connection: Connection): Promise<unknown> =>
-        connection.operatorService.addSearchAttributes({ namespace: 'default', searchAttributes: { TailracePhase: 1 } })
+        connection.operatorService.addSearchAttributes({
+          namespace: 'default',
+          searchAttributes: Object.fromEntries([['TailracePhase', 1]]),
+        })
       await attributes(server.address, spoil)
       const register = (connection: Connection): Promise<void> => registerSearchAttributes(connection, 'default')
       await assert.rejects(attributes(server.address, register), /TailracePhase with a type other than Keyword/)

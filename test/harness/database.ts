@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
+import { openDatabase } from '../../state/database.ts'
 
 /** A database of its own on the suite's PostgreSQL; `drop` ends every connection to it. */
 export interface TestDatabase {
@@ -16,8 +17,7 @@ export async function freshDatabase(): Promise<TestDatabase> {
   await admin(server, `create database ${name}`)
   const url = new URL(server)
   url.pathname = `/${name}`
-  const pool = new pg.Pool({ connectionString: url.href, max: 10 })
-  pool.on('error', () => {})
+  const pool = openDatabase(url.href, { max: 10 })
   return {
     url: url.href,
     pool,

@@ -2,7 +2,6 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { randomBytes } from 'node:crypto'
 import { Connection } from '@temporalio/client'
-import pg from 'pg'
 import { startSandbox } from '../../connectors/sandbox/start.ts'
 import { freePort } from '../../server/embedded/port.ts'
 import { runMigrate } from '../../server/migrate.ts'
@@ -91,7 +90,8 @@ export async function startStack(extraEnv: Record<string, string> = {}) {
         const { body } = await call('GET', `/v1/runs/${id}?wait=${until.length > 0 ? 1 : 30}`)
         const run = body as unknown as Run
         if (ENDED.includes(run.state) || until.includes(run.state)) return run
-        if (performance.now() > limit) throw new Error(`run ${id} is still ${run.state}: ${JSON.stringify(run)}\n${roles.map((role) => role.output()).join('\n')}`)
+        if (performance.now() > limit)
+          throw new Error(`run ${id} is still ${run.state}: ${JSON.stringify(run)}\n${roles.map((role) => role.output()).join('\n')}`)
       }
     },
     async stop(): Promise<void> {
@@ -117,7 +117,8 @@ export interface Run {
 async function startRole(verb: string, env: Record<string, string>): Promise<Role> {
   const child = fork(CLI, [verb], { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
   let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-20_000)))
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-20_000)))
   const exited = once(child, 'exit')
   const end = async (signal: NodeJS.Signals) => {
     if (child.exitCode === null && child.signalCode === null) child.kill(signal)
@@ -131,7 +132,9 @@ async function startRole(verb: string, env: Record<string, string>): Promise<Rol
   return {
     process: child,
     output: () => output,
-    kill: async () => void (await end('SIGKILL')),
+    kill: async () => {
+      await end('SIGKILL')
+    },
     stop: () => end('SIGTERM'),
   }
 }
@@ -139,7 +142,10 @@ async function startRole(verb: string, env: Record<string, string>): Promise<Rol
 async function createNamespace(address: string, namespace: string): Promise<void> {
   const connection = await Connection.connect({ address })
   try {
-    await connection.workflowService.registerNamespace({ namespace, workflowExecutionRetentionPeriod: { seconds: 86_400 as unknown as Long } })
+    await connection.workflowService.registerNamespace({
+      namespace,
+      workflowExecutionRetentionPeriod: { seconds: 86_400 as unknown as Long },
+    })
     const limit = performance.now() + 20_000
     for (;;) {
       try {
@@ -154,4 +160,3 @@ async function createNamespace(address: string, namespace: string): Promise<void
   }
 }
 
-export { pg }

@@ -1,0 +1,12 @@
+import type {} from 'fastify'
+
+export const SCOPES = ['config:read', 'config:write', 'runs:read', 'runs:write', 'records:read'] as const
+
+export type Scope = (typeof SCOPES)[number]
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What a token must carry for this route; the frame refuses a route without one, except the public ones. */
+    scope?: Scope
+  }
+}

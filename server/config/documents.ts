@@ -1,0 +1,94 @@
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Finding } from './finding.ts'
+import { resolveLocalForms, type Manifests } from './local-forms.ts'
+import { readDocuments } from './shape.ts'
+import { parseYaml, type Place } from './yaml.ts'
+
+/** One thing that is wrong, or doubtful, and where it stands. */
+export interface DocumentProblem extends Place {
+  readonly file: string
+  /** JSON pointer into the document. */
+  readonly pointer: string
+  readonly message: string
+}
+
+export interface SourceDocument {
+  readonly file: string
+  /** As the API takes it: plain JSON, `sqlFile` and `dbt` resolved. */
+  readonly value: unknown
+  place(pointer: string): Place
+}
+
+/** What was given as the folder does not exist, or cannot be read. */
+export class PathError extends Error {}
+
+/**
+ * All documents of a folder, or of one file: `*.yaml` and `*.yml` at any depth in the order of their paths, hidden ones and
+ * node_modules left out. Problems of all files are gathered: syntax, `sqlFile` and `dbt` that cannot be read. Throws PathError.
+ */
+export async function readFolder(path: string): Promise<{ readonly documents: SourceDocument[]; readonly problems: DocumentProblem[] }> {
+  const documents: SourceDocument[] = []
+  const problems: DocumentProblem[] = []
+  const manifests: Manifests = new Map()
+  for (const file of await filesBelow(path)) {
+    const parsed = parseYaml(await readFile(file, 'utf8'))
+    problems.push(...parsed.problems.map((problem) => ({ file, pointer: '', ...problem })))
+    for (const document of parsed.documents) {
+      const resolved = await resolveLocalForms(document.value, file, manifests)
+      problems.push(...resolved.issues.map((issue) => ({ file, ...document.place(issue.pointer), ...issue })))
+      documents.push({ file, value: resolved.document, place: (pointer) => document.place(pointer) })
+    }
+  }
+  return { documents, problems }
+}
+
+/** As readFolder, and every document checked by itself: `problems` is everything that is wrong without looking beyond the document. */
+export async function readConfiguration(path: string): Promise<ReturnType<typeof readDocuments> & Awaited<ReturnType<typeof readFolder>>> {
+  const { documents, problems } = await readFolder(path)
+  const { given, findings } = readDocuments(documents.map(({ value }) => value))
+  const all = [...problems, ...findings.map((finding) => placed(finding, documents))]
+  return { documents, given, findings, problems: all.sort(byPlace) }
+}
+
+/** A finding with the file, line and column of what it is about. */
+export function placed(finding: Finding, documents: readonly SourceDocument[]): DocumentProblem {
+  const document = finding.document === null ? undefined : documents[finding.document]
+  const { pointer } = finding
+  const label = finding.kind === null ? '' : `${finding.kind}${finding.name === null ? '' : ` ${finding.name}`}: `
+  const message = `${label}${pathText(pointer, finding.message)}${finding.message}`
+  return document ? { file: document.file, ...document.place(pointer), pointer, message } : { file: '', line: 0, column: 0, pointer, message }
+}
+
+/** `fields.email: `; left out where the sentence names the key itself. */
+function pathText(pointer: string, message: string): string {
+  const parts = pointer.split('/').slice(1).map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+  if (message.startsWith('unknown key ')) parts.pop()
+  return parts.length === 0 ? '' : `${parts.join('.')}: `
+}
+
+function byPlace(a: DocumentProblem, b: DocumentProblem): number {
+  return a.file.localeCompare(b.file) || a.line - b.line || a.column - b.column
+}
+
+async function filesBelow(path: string): Promise<string[]> {
+  const found = await stat(path).catch((cause: unknown) => {
+    throw new PathError(`${path} does not exist`, { cause })
+  })
+  if (!found.isDirectory()) return [path]
+  const files: string[] = []
+  for (const entry of (await readdir(path, { withFileTypes: true })).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    // A mounted ConfigMap keeps its content twice: in `..data`, and in links to it.
+    if (entry.name.startsWith('.') || entry.name === 'node_modules') continue
+    const full = join(path, entry.name)
+    if (entry.isDirectory()) files.push(...(await filesBelow(full)))
+    else if (/\.ya?ml$/i.test(entry.name) && (await isFile(full))) files.push(full)
+  }
+  return files
+}
+
+/** Links followed; one that leads nowhere is no file. */
+async function isFile(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => null)
+  return found?.isFile() === true
+}

@@ -1,0 +1,129 @@
+import { fork, type ChildProcess } from 'node:child_process'
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Client, Connection } from '@temporalio/client'
+import pg from 'pg'
+import { startEmbeddedPostgres } from '../../server/embedded/postgres.ts'
+import { makePassable } from '../../server/embedded/postgres-account.ts'
+import { findTemporalBinary } from '../../server/embedded/temporal-binary.ts'
+import { startTemporal } from '../../server/embedded/temporal.ts'
+import { runMigrate } from '../../server/migrate.ts'
+import { workerSettings } from '../../server/settings.ts'
+import { openDatabase } from '../../state/database.ts'
+import { firstMessage, forkScript, stopChild } from './child.ts'
+import type { BenchOptions } from './options.ts'
+
+const CLI = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
+
+export const TASK_QUEUE = 'bench'
+
+/** A worker of the compiled product, as it runs anywhere else. */
+export interface BenchWorker {
+  /** Peak of its resident memory so far in MB (VmHWM); null where there is no /proc. */
+  peakRssMb(): Promise<number | null>
+  stop(): Promise<void>
+}
+
+export interface Ground {
+  readonly folder: string
+  readonly state: pg.Pool
+  readonly warehouse: pg.Pool
+  readonly warehouseUrl: string
+  readonly client: Client
+  readonly sinkUrl: string
+  /** What the sink has seen since it was started. */
+  received(): Promise<{ requests: number; records: number }>
+  startWorker(options?: { readonly profile: string | null }): Promise<BenchWorker>
+}
+
+type Stop = () => Promise<unknown>
+
+/**
+ * One PostgreSQL with a database for the state and one as the warehouse, Temporal and a sink, all of them processes on this
+ * machine. `stops` gets how to end each, the last started first; the caller calls them, also when this throws.
+ */
+export async function startGround(options: BenchOptions, stops: Stop[], tell: (line: string) => void): Promise<Ground> {
+  await stat(CLI).catch((cause: unknown) => {
+    throw new Error(`${CLI} is missing: run \`npm run build\` first`, { cause })
+  })
+  const folder = await mkdtemp(join(tmpdir(), 'tailrace-bench-'))
+  stops.unshift(() => rm(folder, { recursive: true, force: true }))
+  await makePassable(join(folder, 'postgres'))
+  const postgres = await startEmbeddedPostgres({ dataDir: join(folder, 'postgres'), log: () => undefined })
+  stops.unshift(() => postgres.stop())
+  const binary = await findTemporalBinary({ configured: process.env['TAILRACE_TEMPORAL_BINARY'] || null, env: process.env, tell })
+  const temporal = await startTemporal({ binary, dataDir: null, log: () => undefined })
+  stops.unshift(() => temporal.stop())
+  const sink = forkScript(new URL('./sink.ts', import.meta.url), { latencyMs: options.latencyMs })
+  stops.unshift(() => stopChild(sink, 'SIGKILL'))
+  const { port } = await firstMessage(sink, 'the sink')
+  const sinkUrl = `http://127.0.0.1:${String(port)}`
+
+  const stateUrl = await createDatabase(postgres.url, 'tailrace')
+  const warehouseUrl = await createDatabase(postgres.url, 'warehouse')
+  const env = workerEnvironment({ stateUrl, warehouseUrl, temporal: temporal.address })
+  await runMigrate(workerSettings(env))
+  const state = openDatabase(stateUrl, { max: 4 })
+  stops.unshift(() => state.end())
+  const warehouse = new pg.Pool({ connectionString: warehouseUrl, max: 2 })
+  stops.unshift(() => warehouse.end())
+  const connection = await Connection.connect({ address: temporal.address })
+  stops.unshift(() => connection.close())
+
+  return {
+    folder,
+    state,
+    warehouse,
+    warehouseUrl,
+    sinkUrl,
+    client: new Client({ connection }),
+    async received() {
+      const answer: unknown = await (await fetch(sinkUrl)).json()
+      const count = (name: string): number => Number(Object.entries(answer ?? {}).find(([key]) => key === name)?.[1] ?? 0)
+      return { requests: count('requests'), records: count('records') }
+    },
+    async startWorker({ profile } = { profile: null }) {
+      const execArgv = profile === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
+      const worker = fork(CLI, ['worker'], { env, execArgv, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+      const stop = (): Promise<void> => stopChild(worker, 'SIGTERM')
+      stops.unshift(stop)
+      await firstMessage(worker, 'the worker')
+      return { peakRssMb: () => peakRssMb(worker), stop }
+    },
+  }
+}
+
+async function createDatabase(server: string, name: string): Promise<string> {
+  const client = new pg.Client({ connectionString: server })
+  await client.connect()
+  try {
+    await client.query(`create database ${name}`)
+  } finally {
+    await client.end()
+  }
+  const url = new URL(server)
+  url.pathname = `/${name}`
+  return url.href
+}
+
+function workerEnvironment({ stateUrl, warehouseUrl, temporal }: { stateUrl: string; warehouseUrl: string; temporal: string }): Record<string, string> {
+  return {
+    PATH: process.env['PATH'] ?? '',
+    HOME: process.env['HOME'] ?? '',
+    DATABASE_URL: stateUrl,
+    TEMPORAL_ADDRESS: temporal,
+    TAILRACE_TASK_QUEUE: TASK_QUEUE,
+    TAILRACE_METRICS_PORT: '0',
+    LOG_LEVEL: 'warn',
+    BENCH_WAREHOUSE_URL: warehouseUrl,
+    BENCH_WEBHOOK_SECRET: `whsec_${Buffer.alloc(32, 7).toString('base64')}`,
+  }
+}
+
+async function peakRssMb(worker: ChildProcess): Promise<number | null> {
+  const status = await readFile(`/proc/${worker.pid ?? 0}/status`, 'utf8').catch(() => '')
+  const [, kilobytes] = /^VmHWM:\s*(\d+) kB$/m.exec(status) ?? []
+  return kilobytes === undefined ? null : Math.round(Number(kilobytes) / 1024)
+}

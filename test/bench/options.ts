@@ -1,0 +1,57 @@
+import { parseArgs } from 'node:util'
+
+const CASES = ['first', 'nochange', 'delta', 'small', 'idle', 'bulk'] as const
+export type Case = (typeof CASES)[number]
+
+export interface BenchOptions {
+  readonly case: Case
+  readonly rows: number
+  /** Of each answer of the sink. */
+  readonly latencyMs: number
+  readonly batch: number
+  readonly concurrency: number
+  /** How often the case is measured; the median is reported. */
+  readonly repeat: number
+  /** Folder for a CPU profile of the worker. */
+  readonly profile: string | null
+}
+
+/** What a wrong command line ends with. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+const REPEAT: Record<Case, number> = { first: 3, nochange: 3, delta: 3, small: 7, idle: 1, bulk: 1 }
+
+/** Throws UsageError for anything it does not know. */
+export function readOptions(args: readonly string[]): BenchOptions {
+  const given = parse(args)
+  const chosen = CASES.find((name) => name === given['case'])
+  if (chosen === undefined) throw new UsageError(`--case must be one of ${CASES.join(', ')}`)
+  const number = (name: string, fallback: number, least: number): number => {
+    const text = given[name]
+    if (text === undefined) return fallback
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : NaN
+    if (value >= least) return value
+    throw new UsageError(`--${name} must be a whole number from ${least}`)
+  }
+  return {
+    case: chosen,
+    rows: number('rows', 100_000, 100),
+    latencyMs: number('latency', 50, 0),
+    batch: number('batch', 100, 1),
+    concurrency: number('concurrency', 16, 1),
+    repeat: number('repeat', REPEAT[chosen], 1),
+    profile: given['profile'] ?? null,
+  }
+}
+
+function parse(args: readonly string[]): Record<string, string | undefined> {
+  const text = { type: 'string' } as const
+  const options = { case: text, rows: text, latency: text, batch: text, concurrency: text, repeat: text, profile: text }
+  try {
+    return { ...parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values }
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+}

@@ -1,0 +1,37 @@
+import type pg from 'pg'
+
+export const TABLE = 'customers'
+/** The key first, the others in name order: the select list of the product's COPY. */
+export const COLUMNS = ['id', 'active', 'amount', 'company', 'created_at', 'email', 'first_name', 'last_name', 'props', 'score']
+
+/** The plain ordered COPY that no reader of these columns in this order can beat. */
+export const PLAIN_COPY = `COPY (select ${COLUMNS.join(', ')} from ${TABLE} order by id) TO STDOUT`
+
+/** Rows of ten columns and about 160 bytes as COPY text, the same on every call. */
+export async function fillWarehouse(pool: pg.Pool, rows: number): Promise<void> {
+  await pool.query(`create table ${TABLE} (
+    id bigint primary key, email text not null, first_name text not null, last_name text not null, company text,
+    amount numeric(12,2), score int, active boolean, created_at timestamptz, props jsonb)`)
+  await pool.query(
+    `insert into ${TABLE}
+     select i, 'user' || i || '@example.com', 'First' || i % 5000, 'Last' || i % 9000, 'Company ' || i % 20000,
+       (i % 1000000) * 1.25, i % 1000, i % 3 = 0, timestamptz '2024-01-01 00:00:00.123456Z' + i * interval '37 seconds',
+       jsonb_build_object('plan', (array['free', 'pro', 'team'])[1 + i % 3], 'seats', i % 50)
+     from generate_series(1, $1::int) i`,
+    [rows],
+  )
+  await settle(pool)
+}
+
+/** Changes one in `every` rows, scattered over the keys, other rows on every `round`. How many. */
+export async function changeRows(pool: pg.Pool, every: number, round: number): Promise<number> {
+  const { rowCount } = await pool.query(`update ${TABLE} set amount = amount + 1 where id % $1 = $2`, [every, round % every])
+  await settle(pool)
+  return rowCount ?? 0
+}
+
+/** Neither vacuum nor checkpoint of what a measurement made ready should run within it. */
+async function settle(pool: pg.Pool): Promise<void> {
+  await pool.query(`vacuum analyze ${TABLE}`)
+  await pool.query('checkpoint')
+}

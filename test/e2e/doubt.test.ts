@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, describe, test } from 'node:test'
+import { Client, Connection } from '@temporalio/client'
+import { accept, createContacts, documents, fault, held, holding, release, report, some, wanted } from '../harness/contacts.ts'
+import { startStack, type Role, type Stack } from '../harness/stack.ts'
+
+/** The paths of doubt: an answer is lost, a worker dies or freezes, a run is ended from outside. Counted at the destination. */
+const UPSERT = { on: 'hubspot', method: 'POST', path: 'batch/upsert' }
+
+for (const destination of ['hubspot', 'webhook'] as const) {
+  describe(`doubt · ${destination}`, { timeout: 180_000 }, () => {
+    let stack: Stack
+    let worker: Role
+    const write = destination === 'hubspot' ? UPSERT : { on: 'webhook', method: 'POST' }
+
+    before(async () => {
+      stack = await startStack()
+      await stack.start('api')
+      worker = await stack.start('worker')
+    })
+    after(() => stack.stop())
+    beforeEach(async () => {
+      await fetch(`${stack.sandbox.url}/_sandbox/reset`, { method: 'POST' })
+      await stack.warehouse.query('drop table if exists contacts')
+      await stack.call('DELETE', '/v1/syncs/contacts')
+      await createContacts(stack, some(35))
+      await stack.apply(documents(stack, destination))
+    })
+
+    /** Nothing lost, nothing doubled: every record as the warehouse has it, every version written once. */
+    async function exactlyOnce(versions: number): Promise<void> {
+      assert.deepEqual(await held(stack, destination), await wanted(stack))
+      const { totals, findings } = await report(stack, destination)
+      assert.equal(totals.effective, versions)
+      if (destination === 'hubspot') assert.equal(totals.repeated, 0)
+      else assert.deepEqual(findings['mismatches'], [])
+    }
+
+    for (const kind of ['drop_after', 'drop_before', 'truncate', 'reset_mid_body', 'html', 'slow'] as const) {
+      test(`the first answer is lost (${kind}): each version takes effect once`, async () => {
+        await fault(stack, { ...write, do: kind, ...(kind === 'slow' ? { delayMs: 3_000 } : {}) })
+        const run = await stack.run('contacts')
+        assert.deepEqual([run.state, run.counts['delivered'], run.counts['inDoubt']], ['succeeded', 35, 0], JSON.stringify(run))
+        await exactlyOnce(35)
+      })
+    }
+
+    test('throttled once with Retry-After: the account pauses, nothing is doubled', async () => {
+      await fault(stack, { ...write, do: 'status', status: 429, headers: { 'retry-after': '1' }, body: { policyName: 'SECONDLY' } })
+      const run = await stack.run('contacts')
+      assert.deepEqual([run.state, run.counts['delivered']], ['succeeded', 35], JSON.stringify(run))
+      await exactlyOnce(35)
+    })
+
+    test('the worker is killed while a request is under way: another one finishes the run', async () => {
+      await fault(stack, { ...write, do: 'hold', commit: 'before' })
+      const id = await accept(stack)
+      await holding(stack, 1)
+      await worker.kill()
+      worker = await stack.start('worker')
+      await release(stack)
+      const run = await stack.ended(id)
+      assert.deepEqual([run.state, run.counts['delivered']], ['succeeded', 35], JSON.stringify(run))
+      await exactlyOnce(35)
+    })
+
+    test('a frozen worker wakes up after its batch was taken over: it sends nothing', async () => {
+      await fault(stack, { ...write, do: 'hold' })
+      const id = await accept(stack)
+      await holding(stack, 1)
+      worker.process.kill('SIGSTOP')
+      const second = await stack.start('worker')
+      const run = await stack.ended(id)
+      worker.process.kill('SIGCONT')
+      await release(stack)
+      assert.deepEqual([run.state, run.counts['delivered']], ['succeeded', 35], JSON.stringify(run))
+      await second.kill()
+      assert.equal((await stack.run('contacts')).counts['unchanged'], 35)
+      assert.deepEqual(await held(stack, destination), await wanted(stack))
+    })
+
+    test('A, then B with unknown outcome, the run terminated, then A again: the destination ends with A', async () => {
+      await stack.run('contacts')
+      await stack.warehouse.query(`update contacts set name = 'B'`)
+      await fault(stack, { ...write, do: 'hold', commit: 'before', times: 'always' })
+      const id = await accept(stack)
+      await holding(stack, 1)
+      await terminate(stack)
+      await fetch(`${stack.sandbox.url}/_sandbox/faults`, { method: 'DELETE' })
+      await release(stack)
+      await stack.warehouse.query(`update contacts set name = 'one'`)
+      const run = await stack.run('contacts')
+      assert.equal(run.state, 'succeeded', JSON.stringify(run))
+      assert.deepEqual((await stack.ended(id)).error?.code, 'terminated')
+      assert.deepEqual(await held(stack, destination), await wanted(stack))
+    })
+  })
+}
+
+async function terminate(stack: Stack): Promise<void> {
+  const connection = await Connection.connect({ address: stack.temporal })
+  try {
+    await new Client({ connection, namespace: stack.namespace }).workflow.getHandle('sync/contacts').terminate('by a test')
+  } finally {
+    await connection.close()
+  }
+}

@@ -1,0 +1,116 @@
+import type { Run, Stack } from './stack.ts'
+
+/** A small model of contacts and a sync of it to one of the sandbox's destinations. */
+export interface Contact {
+  readonly id: number
+  readonly email: string | null
+  readonly name: string | null
+}
+
+export async function createContacts(stack: Stack, contacts: readonly Contact[]): Promise<void> {
+  await stack.warehouse.query('create table contacts (id bigint, email text, name text)')
+  await addContacts(stack, contacts)
+}
+
+export async function addContacts(stack: Stack, contacts: readonly Contact[]): Promise<void> {
+  await stack.warehouse.query('insert into contacts select * from unnest($1::bigint[], $2::text[], $3::text[])', [
+    contacts.map((c) => c.id),
+    contacts.map((c) => c.email),
+    contacts.map((c) => c.name),
+  ])
+}
+
+export const some = (count: number, name = 'one'): Contact[] =>
+  Array.from({ length: count }, (_, i) => ({ id: i + 1, email: `person${i + 1}@example.com`, name }))
+
+/** Quick to be sure that a lost request is lost: a second to answer, none after that. */
+const QUICK = { timeoutSeconds: 1, lostRequestSeconds: 0 }
+
+export function documents(stack: Stack, destination: 'hubspot' | 'webhook', sync: object = {}, config: object = {}): object[] {
+  const hubspot = { baseUrl: `${stack.sandbox.url}/hubspot`, accessToken: '${env:HUBSPOT_TOKEN}', ...QUICK, ...config }
+  const webhook = {
+    url: `${stack.sandbox.url}/webhook/contacts`,
+    secret: '${env:WEBHOOK_SECRET}',
+    allowPrivateNetwork: true,
+    batchSize: 10,
+    ...QUICK,
+    ...config,
+  }
+  const target =
+    destination === 'hubspot'
+      ? { object: 'contacts', match: 'email', fields: { email: 'email', firstname: 'name' } }
+      : { fields: { email: 'email', name: 'name' } }
+  return [
+    { kind: 'Source', name: 'warehouse', connector: 'postgres', config: { url: '${env:WAREHOUSE_URL}' } },
+    { kind: 'Model', name: 'contacts', source: 'warehouse', sql: 'select * from contacts', primaryKey: 'id' },
+    { kind: 'Destination', name: 'target', connector: destination, config: destination === 'hubspot' ? hubspot : webhook },
+    {
+      kind: 'Sync',
+      name: 'contacts',
+      model: 'contacts',
+      destination: 'target',
+      mode: 'mirror',
+      guards: { maxRemoved: '100%' },
+      ...target,
+      ...sync,
+    },
+  ]
+}
+
+/** What the destination holds, by e-mail. */
+export async function held(stack: Stack, system: 'hubspot' | 'webhook'): Promise<Record<string, unknown>> {
+  const response = await fetch(`${stack.sandbox.url}/_sandbox/records?system=${system}`)
+  const { records } = (await response.json()) as { records: { key: string; fields: Record<string, unknown> }[] }
+  const byEmail: Record<string, unknown> = {}
+  for (const { fields } of records) byEmail[String(fields['email'])] = fields['firstname'] ?? fields['name'] ?? null
+  return byEmail
+}
+
+export async function wanted(stack: Stack): Promise<Record<string, unknown>> {
+  const { rows } = await stack.warehouse.query<{ email: string; name: string | null }>('select email, name from contacts')
+  return Object.fromEntries(rows.map(({ email, name }) => [email, name]))
+}
+
+interface Totals {
+  readonly records: number
+  readonly effective: number
+  readonly repeated: number
+}
+
+export async function report(
+  stack: Stack,
+  system: 'hubspot' | 'webhook',
+): Promise<{ totals: Totals; findings: Record<string, unknown>; requests: { path: string; count: number }[] }> {
+  const response = await fetch(`${stack.sandbox.url}/_sandbox/report?writes=none`)
+  const body = (await response.json()) as {
+    requests: { system: string; path: string; count: number }[]
+    systems: Record<string, { totals: Totals; findings: Record<string, unknown> }>
+  }
+  const found = body.systems[system]
+  if (!found) throw new Error(`the sandbox has no ${system}`)
+  return { ...found, requests: body.requests.filter((r) => r.system === system) }
+}
+
+export async function fault(stack: Stack, ...faults: object[]): Promise<void> {
+  const response = await fetch(`${stack.sandbox.url}/_sandbox/faults`, { method: 'POST', body: JSON.stringify({ faults }) })
+  if (!response.ok) throw new Error(await response.text())
+}
+
+/** Waits until the sandbox holds so many requests. */
+export async function holding(stack: Stack, count: number): Promise<void> {
+  const response = await fetch(`${stack.sandbox.url}/_sandbox/held?count=${count}&timeoutSeconds=40`)
+  if (!response.ok) throw new Error(`held: ${await response.text()}`)
+}
+
+export async function release(stack: Stack): Promise<void> {
+  await fetch(`${stack.sandbox.url}/_sandbox/release`, { method: 'POST', body: '{}' })
+}
+
+/** Starts a run and gives its id at once. */
+export async function accept(stack: Stack, sync = 'contacts'): Promise<string> {
+  const { status, body } = await stack.call('POST', `/v1/syncs/${sync}/runs`, {})
+  if (status !== 202) throw new Error(`run: ${status} ${JSON.stringify(body)}`)
+  return String(body['id'])
+}
+
+export const outcome = ({ state, counts, error }: Run): object => ({ state, ...counts, error: error?.code ?? null })
