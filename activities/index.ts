@@ -1,5 +1,4 @@
 import { heartbeat } from '@temporalio/activity'
-import { acceptRun } from '../state/run-requests.ts'
 import { setRunState } from '../state/run-row.ts'
 import { deliverRange, type RangeInput, type RangeResult } from './deliver/deliver-range.ts'
 import type { Deps } from './deps.ts'
@@ -7,7 +6,8 @@ import { beating } from './failure.ts'
 import { finishRun, type FinishInput } from './finish/finish.ts'
 import type { InspectRequest } from './launch/inspect-request.ts'
 import { answerInspection } from './launch/answer.ts'
-import { noteStarted, startRun } from './launch/start-run.ts'
+import { launchScheduled } from './launch/launch.ts'
+import { noteStarted } from './launch/start-run.ts'
 import { makePlan } from './plan/plan.ts'
 import type { PlanResult } from './plan/result.ts'
 import { prepareRun, type Prepared } from './prepare/prepare.ts'
@@ -25,14 +25,7 @@ export function createActivities(deps: Deps) {
     noteState: (input: { run: string; state: string | null; waiting: { reason: string; until: string | null } | null }): Promise<void> =>
       setRunState(deps.db, input.run, input.state, input.waiting),
 
-    /** What a Schedule does: overlap is skipped, and the launcher's result says so. */
-    async launch(sync: string): Promise<string> {
-      const options = { full: false, verify: false, dryRun: false, adopt: false }
-      const accepted = await acceptRun(deps.db, { sync, trigger: 'schedule', ...options, onConflict: 'reject' })
-      if (accepted.kind !== 'accepted') return `skipped: run ${accepted.run.id} is active`
-      await startRun(deps, accepted.run)
-      return `started run ${accepted.run.id}`
-    },
+    launch: (sync: string): Promise<string> => launchScheduled(deps, sync),
     inspect: (input: { id: string; request: InspectRequest }): Promise<void> => beating((signal) => answerInspection(deps, input, signal)),
   }
 }

@@ -22,7 +22,8 @@ export class KeyCodec {
   }
 
   encode(texts: readonly string[]): Buffer {
-    if (texts.length !== this.parts.length) throw new ConnectorError('config', `a key of ${this.parts.length} columns was expected, ${texts.length} given`)
+    if (texts.length !== this.parts.length)
+      throw new ConnectorError('config', `a key of ${this.parts.length} columns was expected, ${texts.length} given`)
     const single = this.parts.length === 1
     return Buffer.concat(texts.map((text, i) => (this.parts[i] === 'int64' ? encodeInt64(text) : encodeText(text, single))))
   }

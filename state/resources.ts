@@ -19,12 +19,13 @@ export type StoredResource<K extends Kind = Kind> = { [P in K]: Resource<P> & { 
 export type ResourceChange =
   { readonly op: 'create' | 'update'; readonly resource: Resource } | { readonly op: 'delete'; readonly kind: Kind; readonly name: string }
 
-const COLUMNS = 'kind, name, spec, version'
+/** float8: a number from every pool, where int8 may come as text. */
+const COLUMNS = 'kind, name, spec, version::float8 as version'
 
 /** Every resource, by kind and name. */
 export async function allResources(db: pg.Pool | pg.ClientBase): Promise<StoredResource[]> {
   const { rows } = await db.query<StoredResource>(`select ${COLUMNS} from resource order by kind, name collate "C"`)
-  return rows.map(withNumber)
+  return rows
 }
 
 /** Up to `limit` resources of a kind by name, from the one after `after` on. */
@@ -36,12 +37,12 @@ export async function listResources(
     `select ${COLUMNS} from resource where kind = $1 and ($2::text is null or name collate "C" > $2) order by name collate "C" limit $3`,
     [kind, after, limit],
   )
-  return rows.map(withNumber)
+  return rows
 }
 
 export async function getResource(db: Database, kind: Kind, name: string): Promise<StoredResource | null> {
   const { rows } = await db.query<StoredResource>(`select ${COLUMNS} from resource where kind = $1 and name = $2`, [kind, name])
-  return rows[0] ? withNumber(rows[0]) : null
+  return rows[0] ?? null
 }
 
 /** What a decision is made from; nothing of it changes until the decision is carried out. */
@@ -93,9 +94,4 @@ async function forgetSync(client: pg.ClientBase, sync: string): Promise<void> {
 async function busySyncs(client: pg.ClientBase): Promise<ReadonlySet<string>> {
   const { rows } = await client.query<{ sync: string }>('select distinct sync from run where slot is not null')
   return new Set(rows.map(({ sync }) => sync))
-}
-
-/** int8 comes as text from a pool that was not opened by database.ts. */
-function withNumber(row: StoredResource): StoredResource {
-  return { ...row, version: Number(row.version) }
 }

@@ -83,6 +83,15 @@ export async function getRun(db: pg.Pool | pg.ClientBase, id: string): Promise<R
   return rows[0] ? toRow(rows[0]) : null
 }
 
+/** The run that a sync's next one has to wait for; null: none. */
+export async function activeRun(db: pg.Pool, sync: string): Promise<Pick<RunRow, 'id' | 'sync' | 'temporalRunId'> | null> {
+  const { rows } = await db.query<Pick<RunRow, 'id' | 'sync' | 'temporalRunId'>>(
+    `select id, sync, temporal_run_id as "temporalRunId" from run where sync = $1 and slot = 'active'`,
+    [sync],
+  )
+  return rows[0] ?? null
+}
+
 export interface RunQuery {
   readonly sync?: string | undefined
   readonly state?: RunState | undefined

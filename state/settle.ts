@@ -130,8 +130,10 @@ export async function settleBatch(db: pg.Pool, s: Settlement): Promise<boolean> 
 
 /** The usual case, kept lean: everything was delivered and no book has a row for it. */
 async function settleWhole(db: pg.Pool, s: Settlement): Promise<boolean> {
-  const { rows } = await db.query(
-    `with b as (
+  const { rows } = await db.query({
+    // Named, as in claimBatch.
+    name: 'settle_whole',
+    text: `with b as (
        update batch b set state = 'settled', delivered = $3, skipped = $4, outcomes = $7
        where b.id = $1 and b.attempt = $2 and b.state = 'sending' and ${FENCE}
        returning b.first_key, b.last_key, b.size, b.entries
@@ -140,8 +142,8 @@ async function settleWhole(db: pg.Pool, s: Settlement): Promise<boolean> {
        select $5, $6::int, b.first_key, nextval('baseline_seq'), b.last_key, b.size, b.entries from b
      )
      select 1 from b`,
-    [s.id, s.attempt, s.delivered, s.skipped, s.sync, s.generation, s.outcomes === null ? null : JSON.stringify(s.outcomes)],
-  )
+    values: [s.id, s.attempt, s.delivered, s.skipped, s.sync, s.generation, s.outcomes === null ? null : JSON.stringify(s.outcomes)],
+  })
   return rows.length === 1
 }
 

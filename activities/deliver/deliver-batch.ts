@@ -41,39 +41,64 @@ export function waitBeforeClaimMs(batch: OpenBatch, destination: Destination): n
   return batch.waitMs
 }
 
-/** Claim → read back if doubtful → send → settle. Throws only when the state database stays away or our own code is wrong. */
-export async function deliverBatch(ground: DeliveryGround, batch: OpenBatch, failures: number): Promise<BatchTry> {
+/** What a try at a batch brought, before anything of it is settled. `claimed: null`: nothing was sent. */
+export type Attempt =
+  | { readonly claimed: null; readonly error: ConnectorError | null }
+  | {
+      readonly claimed: ClaimedBatch
+      readonly doubtful: boolean
+      readonly lines: readonly string[]
+      readonly outcomes: readonly FinalOutcome[] | ConnectorError
+    }
+
+/** Claim → read back if doubtful → send. Throws only when the state database is away or our own code is wrong. */
+export async function attemptBatch(ground: DeliveryGround, batch: OpenBatch): Promise<Attempt> {
   const { deps, destination } = ground
   const gate = new Gate(deps.db, destination, ground.signal)
   try {
     await gate.prepay()
   } catch (error) {
-    if (error instanceof ConnectorError) return { done: false, error, waitMs: error.retryAfterMs ?? 0 }
+    if (error instanceof ConnectorError) return { claimed: null, error }
     throw error
   }
   const claimedAtMs = performance.now()
   const claimed = await claimBatch(deps.db, batch, destination.account)
-  if (!claimed) return { done: false, error: null, waitMs: 0 }
+  if (!claimed) return { claimed: null, error: null }
   gate.guard({ claimedAtMs, renew: () => renewClaim(deps.db, claimed) })
-  const lines = unpackLines(claimed.payload)
+  const attempt = { claimed, doubtful: batch.doubtful, lines: unpackLines(claimed.payload) }
   try {
-    const outcomes = await sendClaimed(ground, gate, claimed, lines, batch)
-    return await settle(ground, claimed, lines, outcomes, failures)
+    return { ...attempt, outcomes: await sendClaimed(ground, gate, claimed, attempt.lines, batch) }
   } catch (error) {
     if (!(error instanceof ConnectorError)) throw error
-    if (error.kind === 'refused' && claimed.ops.length > 1) {
-      await splitBatch(deps.db, claimed, halvesOf(claimed, batch.doubtful))
-      return { done: false, error: null, waitMs: 0 }
-    }
-    if (error.kind === 'refused') return settle(ground, claimed, lines, [refusedRecord(lines[0] ?? '', error)], failures)
-    const applied = ERROR_KINDS[error.kind].applied
-    const waitMs =
-      applied === 'unknown' && destination.readBack
-        ? destination.lostRequestMs
-        : (error.retryAfterMs ?? (error.kind === 'stale' ? 0 : backoffMs(failures, Math.random())))
-    await outlastOutage(SETTLE_PATIENCE_MS, () => releaseBatch(deps.db, claimed, { applied, waitMs }))
-    return { done: false, error, waitMs }
+    return { ...attempt, outcomes: error }
   }
+}
+
+/** Everything is at the destination: nothing of it may keep other batches from being sent. */
+export function wentWell({ claimed, ...attempt }: Attempt): boolean {
+  if (claimed === null || !('outcomes' in attempt) || attempt.outcomes instanceof ConnectorError) return false
+  return attempt.outcomes.every((outcome) => outcome?.status === 'delivered' || outcome?.status === 'skipped')
+}
+
+/** Writes down what became of an attempt. Throws only when the state database stays away or our own code is wrong. */
+export async function settleAttempt(ground: DeliveryGround, attempt: Attempt, failures: number): Promise<BatchTry> {
+  const { deps, destination } = ground
+  if (attempt.claimed === null) return { done: false, error: attempt.error, waitMs: attempt.error?.retryAfterMs ?? 0 }
+  const { claimed, doubtful, lines, outcomes } = attempt
+  if (!(outcomes instanceof ConnectorError)) return settle(ground, claimed, lines, outcomes, failures)
+  const error = outcomes
+  if (error.kind === 'refused' && claimed.ops.length > 1) {
+    await splitBatch(deps.db, claimed, halvesOf(claimed, doubtful))
+    return { done: false, error: null, waitMs: 0 }
+  }
+  if (error.kind === 'refused') return settle(ground, claimed, lines, [refusedRecord(lines[0] ?? '', error)], failures)
+  const applied = ERROR_KINDS[error.kind].applied
+  const waitMs =
+    applied === 'unknown' && destination.readBack
+      ? destination.lostRequestMs
+      : (error.retryAfterMs ?? (error.kind === 'stale' ? 0 : backoffMs(failures, Math.random())))
+  await outlastOutage(SETTLE_PATIENCE_MS, () => releaseBatch(deps.db, claimed, { applied, waitMs }))
+  return { done: false, error, waitMs }
 }
 
 async function sendClaimed(

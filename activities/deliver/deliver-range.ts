@@ -7,7 +7,7 @@ import type { Deps } from '../deps.ts'
 import type { RunDefinition } from '../definition.ts'
 import { superseded, withAdvice } from '../failure.ts'
 import { crossedRejected } from '../plan/guards.ts'
-import { deliverBatch, waitBeforeClaimMs, type DeliveryGround } from './deliver-batch.ts'
+import { attemptBatch, settleAttempt, waitBeforeClaimMs, wentWell, type Attempt, type DeliveryGround } from './deliver-batch.ts'
 import { lanesOf } from './lanes.ts'
 import { backoffMs } from './retry-policy.ts'
 
@@ -91,8 +91,9 @@ class RangeDelivery {
       const now = performance.now()
       this.#queue = open.map((batch) => ({ batch, readyAtMs: now + waitBeforeClaimMs(batch, destination) }))
       if (this.#over() || this.#soonest() - now > LONGEST_WAIT_MS) return
-      const lanes = Math.min(destination.concurrency, this.#queue.length)
-      await Promise.all(Array.from({ length: lanes }, () => this.#lane()))
+      // Twice as many as may send at once: what is being settled holds no lane.
+      const batches = Math.min(2 * destination.concurrency, this.#queue.length)
+      await Promise.all(Array.from({ length: batches }, () => this.#lane()))
     }
   }
 
@@ -124,11 +125,20 @@ class RangeDelivery {
       }
       const item = this.#nextReady()
       if (!item) return
-      await lanes.use(async () => {
+      const sent = await lanes.use(async () => {
         // Waiting for a lane may have taken long: what was ready may have to wait now.
-        if (this.#over() || this.#pausedUntilMs > performance.now()) this.#queue.unshift(item)
-        else await this.#deliver(item)
+        if (this.#over() || this.#pausedUntilMs > performance.now()) {
+          this.#queue.unshift(item)
+          return null
+        }
+        const attempt = await attemptBatch(this.#ground, item.batch)
+        if (wentWell(attempt)) return attempt
+        // It may pause or end the delivery: the lane sends nothing before that is known.
+        await this.#settle(attempt)
+        return null
       })
+      // MEASURED_REASON
+      if (sent) await this.#settle(sent)
     }
   }
 
@@ -138,9 +148,9 @@ class RangeDelivery {
     return at < 0 ? null : (this.#queue.splice(at, 1)[0] ?? null)
   }
 
-  async #deliver({ batch }: Item): Promise<void> {
+  async #settle(attempt: Attempt): Promise<void> {
     const { deps, destination } = this.#ground
-    const tried = await deliverBatch(this.#ground, batch, this.#failures)
+    const tried = await settleAttempt(this.#ground, attempt, this.#failures)
     if (tried.done) {
       this.#failures = 0
       this.#reached = true

@@ -79,7 +79,13 @@ export function partOf(batch: { ops: string; payload: Buffer; entries: Buffer },
   const packed = subset(batch.entries, keep)
   if (!packed) return null
   const lines = unpackLines(batch.payload).filter((_, index) => keep(index))
-  return { ...packed, ops: Array.from(batch.ops).filter((_, index) => keep(index)).join(''), payload: packLines(lines) }
+  return {
+    ...packed,
+    ops: Array.from(batch.ops)
+      .filter((_, index) => keep(index))
+      .join(''),
+    payload: packLines(lines),
+  }
 }
 
 /** `{"id":…,"op":…,"key":…,"fields":…}`: the shape that a webhook sends as it stands. A single key is its text, a composite one an array. */

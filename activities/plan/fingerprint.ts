@@ -18,7 +18,7 @@ export async function fingerprinter(mappingId: string): Promise<(row: Uint8Array
 /** Ids of planned versions: sync, key, run and, for a removal, the match value make one (invariant 9). Hex, 32 characters. */
 export async function versionIds(sync: string, run: string): Promise<(key: Uint8Array, match: string | null) => string> {
   const hasher = await createXXHash128()
-  const prefix = `${sync}\0${run}\0`
+  const prefix = Buffer.from(`${sync}\0${run}\0`)
   return (key, match) => {
     hasher.init().update(prefix).update(key)
     if (match !== null) hasher.update(`\0${match}`)

@@ -51,6 +51,7 @@ export class StagingSink implements PlanSink {
   #matches: MatchRow[] = []
   #removals: RemovalRow[] = []
   #invalidBatches = 0
+  #writing: Promise<void> = Promise.resolve()
 
   constructor(input: {
     client: pg.ClientBase
@@ -99,12 +100,20 @@ export class StagingSink implements PlanSink {
     )
   }
 
+  /** Starts a write and waits for the one before only: the pass goes on while the database stores batches. MEASURED_DRAIN */
   async drain(): Promise<void> {
     if (this.drift?.due()) await this.drift.readBack()
     const [staged, matches, removals] = [this.#staged, this.#matches, this.#removals]
     this.#staged = []
     this.#matches = []
     this.#removals = []
+    await this.#writing
+    this.#writing = this.#write(staged, matches, removals)
+    // Whoever waits for it next gets its error.
+    this.#writing.catch(() => undefined)
+  }
+
+  async #write(staged: readonly StagedBatch[], matches: readonly MatchRow[], removals: readonly RemovalRow[]): Promise<void> {
     await stageBatches(this.#client, this.#ids.run, this.#ids.plan, staged)
     await this.#tables.addMatches(matches)
     await this.#tables.addRemovals(removals)
@@ -193,7 +202,7 @@ export class StagingSink implements PlanSink {
     this.currentAgainMatches.push({ key, match })
   }
 
-  /** Batches that are not full yet. The pass is over; only `remove` may follow. */
+  /** Writes batches that are not full yet; all is written then. The pass is over; only `remove` may follow. */
   async flush(): Promise<void> {
     const { plain, onBooks, doubtful, drifted, invalid } = this.#builders
     for (const builder of [plain, onBooks, doubtful, drifted, invalid]) {
@@ -201,6 +210,7 @@ export class StagingSink implements PlanSink {
       if (batch) this.#staged.push(batch)
     }
     await this.drain()
+    await this.#writing
   }
 
   /** Stages removals, given in key order, as they come; how many count. An old match value acknowledges nothing (op x). */

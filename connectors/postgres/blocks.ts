@@ -75,7 +75,7 @@ export class BlockBuilder {
   #findRows(rows: Buffer): number {
     let offsets = this.#rowOffsets
     let length = 0
-    for (let start = 0; start < rows.length; ) {
+    for (let start = 0; start < rows.length;) {
       start = rows.indexOf(NEWLINE, start) + 1
       length++
       if (length === offsets.length) {

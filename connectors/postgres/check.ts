@@ -7,7 +7,8 @@ import { withSession } from './session.ts'
 export async function checkPostgres(target: Target, signal: AbortSignal): Promise<Check> {
   try {
     return await withSession(target, signal, 30, async ({ client }) => {
-      const asked = "select split_part(version(), ' ', 2) as version, current_database() as database, current_user as user, pg_is_in_recovery() as replica"
+      const asked =
+        "select split_part(version(), ' ', 2) as version, current_database() as database, current_user as user, pg_is_in_recovery() as replica"
       const { rows } = await client.query<{ version: string; database: string; user: string; replica: boolean }>(asked)
       const [row] = rows
       const manner = `${target.encrypted ? 'with TLS' : 'without TLS'}${row?.replica === true ? ', a replica' : ''}`

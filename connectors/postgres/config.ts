@@ -79,7 +79,8 @@ interface Credentials {
 
 function parseUrl(text: string): Credentials {
   const url = URL.canParse(text) ? new URL(text) : null
-  const bad = 'postgres config.url must look like postgres://user:password@host:5432/database, with special characters in the password as %XX'
+  const bad =
+    'postgres config.url must look like postgres://user:password@host:5432/database, with special characters in the password as %XX'
   if (url === null || !/^postgres(ql)?:$/.test(url.protocol) || url.hash !== '') throw new ConnectorError('config', bad)
   try {
     const user = decodeURIComponent(url.username) || (url.searchParams.get('user') ?? '')

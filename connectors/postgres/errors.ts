@@ -30,14 +30,20 @@ interface ServerError {
 }
 
 /** Node's own codes look much alike (`EPIPE`): only what the server sends has a severity. */
-export function serverError(error: unknown): ServerError | null {
+function serverError(error: unknown): ServerError | null {
   if (!(error instanceof Error) || !('severity' in error) || !('code' in error) || typeof error.code !== 'string') return null
   const text = (name: string): string | null => {
     const value: unknown = Reflect.get(error, name)
     return typeof value === 'string' ? value : null
   }
   const position = Number(text('position'))
-  return { code: error.code, message: error.message, hint: text('hint'), position: position > 0 ? position : null, routine: text('routine') ?? '' }
+  return {
+    code: error.code,
+    message: error.message,
+    hint: text('hint'),
+    position: position > 0 ? position : null,
+    routine: text('routine') ?? '',
+  }
 }
 
 const TWO_STATEMENTS = 'the model holds more than one statement; a model is one SELECT (a semicolon may only stand at its end)'
@@ -66,7 +72,7 @@ function classMessage(error: ServerError, circumstances: Circumstances): string 
 function position(error: ServerError, { written }: Circumstances): string {
   if (error.position === null || written === undefined) return ''
   const own = error.position - written.offset
-  if (own < 1 || own > [...written.sql].length + 1) return ''
+  if (own < 1 || own > Array.from(written.sql).length + 1) return ''
   const { line, column } = lineAndColumn(written.sql, own)
   return ` at line ${line}, column ${column}`
 }
@@ -134,7 +140,8 @@ function driverFailure(error: unknown, { address, user, phase }: Circumstances):
   const code = nodeCode(error)
   const extra = code === null ? { cause: error } : { cause: error, code }
   const message = error instanceof Error ? error.message : ''
-  const unreachable = (reason: string): ConnectorError => new ConnectorError('source', `PostgreSQL at ${address} cannot be reached: ${reason}`, extra)
+  const unreachable = (reason: string): ConnectorError =>
+    new ConnectorError('source', `PostgreSQL at ${address} cannot be reached: ${reason}`, extra)
   if (code !== null && /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code)) {
     const advice =
       code === 'ERR_TLS_CERT_ALTNAME_INVALID'
@@ -143,10 +150,18 @@ function driverFailure(error: unknown, { address, user, phase }: Circumstances):
     return new ConnectorError('config', `PostgreSQL at ${address}: its TLS certificate is not trusted (${code}): ${advice}`, extra)
   }
   if (message === 'The server does not support SSL connections') {
-    return new ConnectorError('config', `PostgreSQL at ${address} offers no TLS; turn it on there, or take sslmode and caFile out of the configuration`, extra)
+    return new ConnectorError(
+      'config',
+      `PostgreSQL at ${address} offers no TLS; turn it on there, or take sslmode and caFile out of the configuration`,
+      extra,
+    )
   }
   if (message.startsWith('SASL') || message.startsWith('Unknown authenticationOk')) {
-    return new ConnectorError('auth', `PostgreSQL at ${address} and we agree on no way to authenticate user "${user}"; check that the url holds a password`, extra)
+    return new ConnectorError(
+      'auth',
+      `PostgreSQL at ${address} and we agree on no way to authenticate user "${user}"; check that the url holds a password`,
+      extra,
+    )
   }
   const known = code === null ? undefined : UNREACHABLE[code]
   if (known !== undefined) return unreachable(`${known} (${code ?? ''})`)

@@ -22,7 +22,7 @@ export interface Wrapped {
 /** `text` must have been parsed by the server as one statement: only then is nothing but blanks and comments behind its semicolon. */
 export function wrapModel(model: ModelSql, selectList: string, tail = ''): Wrapped {
   const head = `select ${selectList} from (\n`
-  return { text: `${head}${withoutTerminator(model.text)}\n) as model${tail}`, offset: [...head].length }
+  return { text: `${head}${withoutTerminator(model.text)}\n) as model${tail}`, offset: Array.from(head).length }
 }
 
 export function quoteName(name: string): string {
@@ -37,7 +37,10 @@ const TABLE = new RegExp(`^(?:${BARE}|"(?:[^"]|"")+")(?:\\.(?:${BARE}|"(?:[^"]|"
 export function quoteTable(table: string): string {
   const text = table.trim()
   if (!TABLE.test(text)) {
-    throw new ConnectorError('config', `"${table}" is not the name of a table; write schema.table, odd names in double quotes: "my-schema"."Table"`)
+    throw new ConnectorError(
+      'config',
+      `"${table}" is not the name of a table; write schema.table, odd names in double quotes: "my-schema"."Table"`,
+    )
   }
   const parts: string[] = []
   for (let at = 0; at < text.length; at = PART.lastIndex + 1) {
@@ -91,7 +94,9 @@ function commentEnd(sql: string, start: number): number {
 
 /** Line and column, from 1, of a character position (from 1, in code points, as PostgreSQL counts). */
 export function lineAndColumn(sql: string, position: number): { readonly line: number; readonly column: number } {
-  const before = [...sql].slice(0, position - 1).join('')
+  const before = Array.from(sql)
+    .slice(0, position - 1)
+    .join('')
   const lines = before.split('\n')
-  return { line: lines.length, column: [...(lines.at(-1) ?? '')].length + 1 }
+  return { line: lines.length, column: Array.from(lines.at(-1) ?? '').length + 1 }
 }

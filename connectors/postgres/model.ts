@@ -23,8 +23,18 @@ export async function prepareModel(session: Session, query: Query): Promise<Prep
   const { fields, parameters } = await prepareStatement(session, model, { text: model.text, offset: 0 })
   if (parameters > 0) throw new ConnectorError('config', 'the model holds a parameter ($1); put the value into its SQL')
   if (fields.length === 0) throw new ConnectorError('config', 'the model returns no columns; a model is one SELECT')
-  await prepareStatement(session, model, wrapModel(model, '*'))
+  await prepareWrapped(session, model)
   return { model, columns: await typedColumns(session.client, fields) }
+}
+
+/** A statement that is valid by itself and no valid part of a query is a command. */
+async function prepareWrapped(session: Session, model: ModelSql): Promise<void> {
+  try {
+    await prepareStatement(session, model, wrapModel(model, '*'))
+  } catch (error) {
+    if (!(error instanceof ConnectorError) || error.code !== '42601') throw error
+    throw new ConnectorError('query', 'the model must be a query: SELECT, VALUES, TABLE, or WITH … SELECT', { code: '42601', cause: error })
+  }
 }
 
 /** Throws what the server says of the statement, with positions in the user's own SQL. */

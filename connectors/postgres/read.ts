@@ -25,7 +25,7 @@ export async function openReading(target: Target, request: ReadRequest, silenceM
     const statement = wrapModel(model, selection.list, selection.orderBy)
     await prepareStatement(session, model, statement)
     await session.client.query(`set local statement_timeout to '${target.statementTimeoutSeconds}s'`)
-    return { pid, encoding, selection, sql: `COPY (${statement.text}) TO STDOUT` }
+    return { pid, selection, sql: `COPY (${statement.text}) TO STDOUT` }
   })
   return new CopyReading({ session, signal: request.signal, silenceMs, ...opened })
 }
@@ -38,20 +38,18 @@ class CopyReading implements Reading {
   readonly #pid: number
   readonly #selection: Selection
   readonly #sql: string
-  readonly #text: (row: Buffer) => string
   #started = false
   #lost: ConnectorError | null = null
   #stopped: Promise<void> | null = null
   readonly #abort = (): void => void this.#stop()
 
-  constructor(input: { session: Session; signal: AbortSignal; silenceMs: number; pid: number; encoding: string; selection: Selection; sql: string }) {
+  constructor(input: { session: Session; signal: AbortSignal; silenceMs: number; pid: number; selection: Selection; sql: string }) {
     this.#session = input.session
     this.#signal = input.signal
     this.#silenceMs = input.silenceMs
     this.#pid = input.pid
     this.#selection = input.selection
     this.#sql = input.sql
-    this.#text = input.encoding === 'SQL_ASCII' ? strictText : utf8Text
     this.keyCodec = new KeyCodec(input.selection.keyParts)
     this.#signal.addEventListener('abort', this.#abort)
   }
@@ -71,10 +69,10 @@ class CopyReading implements Reading {
       const chunks: AsyncIterator<unknown> = copy[Symbol.asyncIterator]()
       for (;;) {
         watch.waiting()
-        const { done, value: chunk } = await chunks.next()
+        const step: IteratorResult<unknown, unknown> = await chunks.next()
         watch.arrived()
-        if (done === true || !Buffer.isBuffer(chunk)) break
-        const block = builder.push(chunk)
+        if (step.done === true || !Buffer.isBuffer(step.value)) break
+        const block = builder.push(step.value)
         if (block === null) continue
         seen += block.length
         yield block
@@ -105,7 +103,7 @@ class CopyReading implements Reading {
   }
 
   decode(row: Buffer): CanonicalText[] {
-    const fields = splitLine(this.#text(row))
+    const fields = splitLine(textOf(row))
     return this.#selection.places.map(({ index, convert }) => {
       const text = fields[index] ?? null
       return text === null || convert === null ? text : convert(text)
@@ -113,7 +111,7 @@ class CopyReading implements Reading {
   }
 
   decodeKey(row: Buffer): CanonicalText[] {
-    return splitLine(this.#text(row)).slice(0, this.#selection.keyParts.length)
+    return splitLine(textOf(row)).slice(0, this.#selection.keyParts.length)
   }
 
   #lose(): void {
@@ -130,17 +128,7 @@ class CopyReading implements Reading {
   }
 }
 
-function utf8Text(row: Buffer): string {
+/** Without its line break. PostgreSQL hands out nothing that is not UTF-8, whatever a database stores. */
+function textOf(row: Buffer): string {
   return row.toString('utf8', 0, row.length - 1)
-}
-
-const STRICT = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
-/** A database in SQL_ASCII hands out whatever bytes it was given. */
-function strictText(row: Buffer): string {
-  try {
-    return STRICT.decode(row.subarray(0, row.length - 1))
-  } catch (cause) {
-    throw new ConnectorError('query', 'a row holds text that is not UTF-8 (the database is in SQL_ASCII); convert it in the model’s SQL', { cause })
-  }
 }

@@ -11,13 +11,13 @@ export interface Session {
 
 /** Connects within the configured time. Throws what `classifyFailure` makes of a failure, `cancelled` on abort. */
 export async function openSession(target: Target, signal: AbortSignal): Promise<Session> {
-  if (signal.aborted) throw cancelled(signal)
   const session = { client: new pg.Client(target.client), target }
   // A connection that breaks while nothing is asked of it breaks the next query, which tells.
   session.client.on('error', () => {})
   const abort = (): void => destroy(session)
   signal.addEventListener('abort', abort)
   try {
+    if (signal.aborted) throw cancelled(signal)
     await session.client.connect()
     return session
   } catch (error) {
@@ -30,7 +30,12 @@ export async function openSession(target: Target, signal: AbortSignal): Promise<
 }
 
 /** A session for some short work, closed after it. Fails as `guarded` does. */
-export async function withSession<T>(target: Target, signal: AbortSignal, seconds: number, work: (session: Session) => Promise<T>): Promise<T> {
+export async function withSession<T>(
+  target: Target,
+  signal: AbortSignal,
+  seconds: number,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
   const session = await openSession(target, signal)
   const result = await guarded(session, signal, seconds, () => work(session))
   await close(session)
@@ -52,7 +57,8 @@ export async function guarded<T>(session: Session, signal: AbortSignal, seconds:
   } catch (error) {
     destroy(session)
     if (signal.aborted) throw cancelled(signal)
-    if (late.aborted) throw new ConnectorError('source', `PostgreSQL at ${session.target.address} gave no answer in ${seconds} seconds`, { cause: error })
+    if (late.aborted)
+      throw new ConnectorError('source', `PostgreSQL at ${session.target.address} gave no answer in ${seconds} seconds`, { cause: error })
     throw classifyFailure(error, circumstances(session.target, 'prepare'))
   } finally {
     signal.removeEventListener('abort', stop)

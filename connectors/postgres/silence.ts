@@ -37,7 +37,7 @@ export class SilenceWatch {
 
   end(): void {
     clearInterval(this.#timer)
-    this.#since = null
+    this.arrived()
   }
 
   async #look(): Promise<void> {
@@ -46,7 +46,7 @@ export class SilenceWatch {
     const before = this.#arrivals
     const working = await this.#working().catch(() => false)
     this.#asking = false
-    if (this.#arrivals !== before || this.#since === null) return
+    if (this.#arrivals !== before) return
     if (working) {
       this.#since = performance.now()
       this.#doubts = 0

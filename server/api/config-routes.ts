@@ -1,7 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import Type from 'typebox'
+import type { FastifyRequest } from 'fastify'
+import Type, { type Static } from 'typebox'
 import { applyDocuments, planDocuments, type ConfigServiceOptions } from '../config/service.ts'
 import { resourceRoutes } from './resource-routes.ts'
+import type { Scope } from './scope.ts'
+
+/** Thousands of models with long SQL fit. */
+const BODY_LIMIT = 16 * 1024 * 1024
 
 const closed = { additionalProperties: false } as const
 
@@ -22,7 +27,9 @@ const PlanAnswer = Type.Object({
       op: Type.Union([Type.Literal('create'), Type.Literal('update'), Type.Literal('delete')]),
       kind: Type.String(),
       name: Type.String(),
-      paths: Type.Array(Type.Object({ pointer: Type.String(), before: Type.Optional(Type.Unknown()), after: Type.Optional(Type.Unknown()) })),
+      paths: Type.Array(
+        Type.Object({ pointer: Type.String(), before: Type.Optional(Type.Unknown()), after: Type.Optional(Type.Unknown()) }),
+      ),
     }),
   ),
   unchanged: Type.Integer({ description: 'Documents that are stored as they are.' }),
@@ -38,15 +45,26 @@ const PlanAnswer = Type.Object({
   warnings: Type.Array(Message),
 })
 
+export interface ConfigRoutesOptions extends ConfigServiceOptions {
+  /** Throws Problem 403 unless the caller's token carries the scope. */
+  readonly requireScope: (request: FastifyRequest, scope: Scope) => void
+}
+
 /**
  * Configuration as documents and as single resources. Errors are thrown as Problem: 400 `validation` for a document that is wrong
  * by itself, 422 `config` for documents that do not fit together or that source or destination do not take, 409 `run_active`.
  */
-export const configRoutes: FastifyPluginAsyncTypebox<ConfigServiceOptions> = async (app, options) => {
+export const configRoutes: FastifyPluginAsyncTypebox<ConfigRoutesOptions> = async (app, options) => {
   const tags = ['configuration']
+  const plan = async (request: FastifyRequest, body: Static<typeof ConfigBody>) => {
+    // A worker would resolve the documents' references and send what they stand for to the addresses in the documents.
+    if (body.connect === true) options.requireScope(request, 'config:write')
+    return planDocuments(options, body)
+  }
   app.post(
     '/v1/config/validate',
     {
+      bodyLimit: BODY_LIMIT,
       config: { scope: 'config:read' },
       schema: {
         tags,
@@ -55,21 +73,28 @@ export const configRoutes: FastifyPluginAsyncTypebox<ConfigServiceOptions> = asy
         response: { 200: Type.Object({ valid: Type.Boolean(), warnings: Type.Array(Message) }) },
       },
     },
-    async (request) => ({ valid: true, warnings: [...(await planDocuments(options, request.body)).warnings] }),
+    async (request) => ({ valid: true, warnings: [...(await plan(request, request.body)).warnings] }),
   )
   app.post(
     '/v1/config/plan',
     {
+      bodyLimit: BODY_LIMIT,
       config: { scope: 'config:read' },
       schema: { tags, summary: 'Say what applying the documents would change', body: ConfigBody, response: { 200: PlanAnswer } },
     },
-    async (request) => mutable(await planDocuments(options, request.body)),
+    async (request) => mutable(await plan(request, request.body)),
   )
   app.post(
     '/v1/config/apply',
     {
+      bodyLimit: BODY_LIMIT,
       config: { scope: 'config:write' },
-      schema: { tags, summary: 'Create and update what the documents say, all or nothing', body: ConfigBody, response: { 200: PlanAnswer } },
+      schema: {
+        tags,
+        summary: 'Create and update what the documents say, all or nothing',
+        body: ConfigBody,
+        response: { 200: PlanAnswer },
+      },
     },
     async (request) => mutable(await applyDocuments(options, request.body)),
   )

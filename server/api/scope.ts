@@ -6,7 +6,7 @@ export type Scope = (typeof SCOPES)[number]
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What a token must carry for this route; the frame refuses a route without one, except the public ones. */
+    /** What a token must carry for this route. */
     scope?: Scope
   }
 }

@@ -38,7 +38,12 @@ export function checkResources(resources: readonly Resource[]): ResourceIssue[] 
   const tell = (resource: Resource, found: readonly Issue[], level: ResourceIssue['level'] = 'error') =>
     issues.push(...found.map((issue) => ({ ...issue, level, kind: resource.kind, name: resource.name })))
   for (const resource of resources) {
-    tell(resource, usesOf(resource).filter((use) => !byKey.has(`${use.kind} ${use.name}`)).map((use) => missing(use, resources)))
+    tell(
+      resource,
+      usesOf(resource)
+        .filter((use) => !byKey.has(`${use.kind} ${use.name}`))
+        .map((use) => missing(use, resources)),
+    )
     if (resource.kind !== 'Sync') continue
     tell(resource, syncIssues(resource.name, resource.spec))
     const destination = byKey.get(`Destination ${resource.spec.destination}`)
@@ -59,13 +64,14 @@ function missing({ kind, name, pointer }: Use, resources: readonly Resource[]): 
 /** Syncs that follow each other in a circle would never begin, or never end. Told at each of them. */
 function circle(sync: Resource<'Sync'>, byKey: ReadonlyMap<string, Resource>): Issue[] {
   const way = [sync.name]
-  for (let at: Resource | undefined = sync; at?.kind === 'Sync'; ) {
+  for (let at: Resource | undefined = sync; at?.kind === 'Sync';) {
     const { schedule }: Resource<'Sync'>['spec'] = at.spec
     const next = schedule && 'after' in schedule ? schedule.after : null
     // A circle further on is told where it is; one sync that follows itself is told by its own rules.
     if (next === null || (next !== sync.name && way.includes(next)) || (next === sync.name && way.length === 1)) return []
     way.push(next)
-    if (next === sync.name) return [{ pointer: '/schedule/after', message: `the syncs follow each other in a circle: ${way.join(' after ')}` }]
+    if (next === sync.name)
+      return [{ pointer: '/schedule/after', message: `the syncs follow each other in a circle: ${way.join(' after ')}` }]
     at = byKey.get(`Sync ${next}`)
   }
   return []
@@ -89,7 +95,10 @@ function sharedObjects(resources: readonly Resource[], byKey: ReadonlyMap<string
       .map((sync) => {
         const others = group.filter((other) => other !== sync).map((other) => other.name)
         const place = sync.spec.object === undefined ? 'the same destination' : `the object ${sync.spec.object} of the same account`
-        return { sync, message: `mode mirror, and ${others.join(', ')} feeds ${place} too: a record that both write is removed when it leaves this model` }
+        return {
+          sync,
+          message: `mode mirror, and ${others.join(', ')} feeds ${place} too: a record that both write is removed when it leaves this model`,
+        }
       }),
   )
 }
@@ -98,5 +107,10 @@ function sharedObjects(resources: readonly Resource[], byKey: ReadonlyMap<string
 function account({ connector, config }: ConnectorSpec): string {
   const secrets = destinations.get(connector)?.secrets ?? []
   const roots = new Set([...secrets.map((path) => path.split('.')[0] ?? path), 'url', 'baseUrl', 'loginUrl', 'accessUrl'])
-  return JSON.stringify([connector, Object.entries(config).filter(([key]) => roots.has(key)).sort(([a], [b]) => (a < b ? -1 : 1))])
+  return JSON.stringify([
+    connector,
+    Object.entries(config)
+      .filter(([key]) => roots.has(key))
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  ])
 }

@@ -55,10 +55,11 @@ function valueOf(text: string, { min, max, names }: Field): number | null {
 
 /** What is wrong with an IANA time zone, or null. */
 export function timezoneProblem(text: string): string | null {
+  // Where Intl takes offsets such as +02:00, they are no zones with rules for summer.
+  if (!/^[A-Za-z]/.test(text)) return 'must be the name of a time zone such as Europe/Berlin'
   try {
     new Intl.DateTimeFormat('en', { timeZone: text })
-    // Offsets such as +02:00 pass in Intl, but are no zone with rules for summer.
-    return /^[A-Za-z]/.test(text) ? null : 'must be the name of a time zone such as Europe/Berlin'
+    return null
   } catch {
     return 'is no time zone'
   }

@@ -28,7 +28,9 @@ export function decide(given: readonly Given[], { stored, busySyncs }: Books, { 
     const document = places.get(`${issue.kind} ${issue.name}`) ?? null
     if (document === null && known.has(identity(issue))) return []
     const use = lostUse(issue, plan.after, isDeleted)
-    const message = use ? `uses the ${use.kind} "${use.name}", which is stored but not given, so that --prune would delete it` : issue.message
+    const message = use
+      ? `uses the ${use.kind} "${use.name}", which is stored but not given, so that --prune would delete it`
+      : issue.message
     return [{ ...issue, message, document }]
   })
   const busy = deleted.filter(({ kind, name }) => kind === 'Sync' && busySyncs.has(name)).map(({ name }) => name)

@@ -32,7 +32,13 @@ export function explain(schema: object, value: unknown, options: ExplainOptions 
     if (error.keyword === 'anyOf') issues.push(...explainUnion(branchesOf(error.schema), error.data, options, pointer))
     else issues.push(explainOne(error, pointer, options))
   }
-  return issues
+  return withoutMeant(issues)
+}
+
+/** A key that is missing because it was misspelt is told once, where it was misspelt. */
+function withoutMeant(issues: readonly Issue[]): Issue[] {
+  const meant = issues.map(({ message }) => /^unknown key .*; did you mean (".*")\?$/.exec(message)?.[1])
+  return issues.filter(({ message }) => !meant.some((key) => key !== undefined && message === `${key} is missing`))
 }
 
 function explainOne(error: ErrorObject, pointer: string, options: ExplainOptions): Issue {
@@ -53,7 +59,10 @@ function explainOne(error: ErrorObject, pointer: string, options: ExplainOptions
     case 'enum':
       return { pointer, message: oneOf(Array.isArray(params['allowedValues']) ? params['allowedValues'] : [], error.data) }
     case 'pattern':
-      return { pointer, message: PATTERNS.find(([sign]) => String(params['pattern']).includes(sign))?.[1] ?? `must match ${String(params['pattern'])}` }
+      return {
+        pointer,
+        message: PATTERNS.find(([sign]) => String(params['pattern']).includes(sign))?.[1] ?? `must match ${String(params['pattern'])}`,
+      }
     case 'minLength':
       return { pointer, message: 'must not be empty' }
     case 'minItems':
@@ -72,16 +81,39 @@ const PATTERNS: readonly (readonly [string, string])[] = [
 ]
 
 function explainUnion(branches: readonly Record<string, unknown>[], data: unknown, options: ExplainOptions, pointer: string): Issue[] {
-  if (branches.every((branch) => 'const' in branch)) return [{ pointer, message: oneOf(branches.map((branch) => branch['const']), data) }]
+  if (branches.every((branch) => 'const' in branch))
+    return [
+      {
+        pointer,
+        message: oneOf(
+          branches.map((branch) => branch['const']),
+          data,
+        ),
+      },
+    ]
   const fitting = branches.filter((branch) => fitsType(String(branch['type']), data))
-  if (fitting.length === 0) return [{ pointer, message: wrongType(branches.map((branch) => String(branch['type'])), data) }]
+  if (fitting.length === 0)
+    return [
+      {
+        pointer,
+        message: wrongType(
+          branches.map((branch) => String(branch['type'])),
+          data,
+        ),
+      },
+    ]
   const [only] = fitting
   if (fitting.length === 1 && only !== undefined) return explain(only, data, options, pointer)
   return explainForms(fitting, recordOf(data), options, pointer)
 }
 
 /** Objects that differ by the key each of them requires: `{ every }`, `{ cron }`, `{ after }`. */
-function explainForms(forms: readonly Record<string, unknown>[], data: Record<string, unknown>, options: ExplainOptions, pointer: string): Issue[] {
+function explainForms(
+  forms: readonly Record<string, unknown>[],
+  data: Record<string, unknown>,
+  options: ExplainOptions,
+  pointer: string,
+): Issue[] {
   const signs = forms.map((form) => (Array.isArray(form['required']) ? String(form['required'][0]) : ''))
   const meant = forms.filter((_, index) => (signs[index] ?? '') in data)
   const [form] = meant

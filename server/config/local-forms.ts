@@ -79,13 +79,19 @@ function relationOf(manifest: unknown, wanted: string): { readonly table: string
   const [model] = found
   if (model === undefined) {
     const names = models.map((known) => String(known['name']))
-    return { wrong: `the manifest has no model "${wanted}"; ${names.length === 0 ? 'it has none at all' : `there are ${nearestNames(wanted, names)}`}` }
+    return {
+      wrong: `the manifest has no model "${wanted}"; ${names.length === 0 ? 'it has none at all' : `there are ${nearestNames(wanted, names)}`}`,
+    }
   }
-  if (found.length > 1) return { wrong: `the manifest has several models "${wanted}": name one by its id, ${found.map(({ id }) => id).join(' or ')}` }
+  if (found.length > 1)
+    return { wrong: `the manifest has several models "${wanted}": name one by its id, ${found.map(({ id }) => id).join(' or ')}` }
   if (typeof model['relation_name'] === 'string') return { table: model['relation_name'] }
   const config = isRecord(model['config']) ? model['config'] : {}
-  if (config['materialized'] === 'ephemeral') return { wrong: `the model "${wanted}" is ephemeral: dbt builds no relation that could be read` }
-  const parts = [model['database'], model['schema'], model['alias'] ?? model['name']].filter((part) => typeof part === 'string' && part !== '')
+  if (config['materialized'] === 'ephemeral')
+    return { wrong: `the model "${wanted}" is ephemeral: dbt builds no relation that could be read` }
+  const parts = [model['database'], model['schema'], model['alias'] ?? model['name']].filter(
+    (part) => typeof part === 'string' && part !== '',
+  )
   return { table: parts.map((part) => `"${String(part).replaceAll('"', '""')}"`).join('.') }
 }
 

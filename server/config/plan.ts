@@ -65,12 +65,14 @@ function effectsOf(stored: readonly Resource[], after: readonly Resource[]): Eff
   for (const sync of after.filter(isSync)) {
     const old = stored.filter(isSync).find(({ name }) => name === sync.name)
     if (!old) continue
-    const modelOf = (books: readonly Resource[], { spec }: Resource<'Sync'>) => books.filter(isModel).find(({ name }) => name === spec.model)
+    const modelOf = (books: readonly Resource[], { spec }: Resource<'Sync'>) =>
+      books.filter(isModel).find(({ name }) => name === spec.model)
     const because = identityChanges(old, modelOf(stored, old), sync, modelOf(after, sync))
     const destinationOf = (books: readonly Resource[]) => books.filter(isDestination).find(({ name }) => name === sync.spec.destination)
     const account = because.length > 0 ? [] : accountChanges(destinationOf(stored), destinationOf(after))
     if (because.length > 0) effects.push({ sync: sync.name, effect: 'new_baseline', because })
-    else if (!isDeepStrictEqual(old.spec.fields, sync.spec.fields)) effects.push({ sync: sync.name, effect: 'full_run', because: ['fields'] })
+    else if (!isDeepStrictEqual(old.spec.fields, sync.spec.fields))
+      effects.push({ sync: sync.name, effect: 'full_run', because: ['fields'] })
     if (account.length > 0) effects.push({ sync: sync.name, effect: 'other_account', because: account })
   }
   return effects

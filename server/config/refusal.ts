@@ -9,7 +9,9 @@ export const inDocuments: PointerOf = ({ document, pointer }) => (document === n
 export const inBody: PointerOf = ({ document, pointer }) => (document === null ? '' : pointer)
 
 export function fieldProblems(findings: readonly Finding[], level: Finding['level'], pointerOf: PointerOf): FieldProblem[] {
-  return findings.filter((finding) => finding.level === level).map((finding) => ({ pointer: pointerOf(finding), message: labelled(finding) }))
+  return findings
+    .filter((finding) => finding.level === level)
+    .map((finding) => ({ pointer: pointerOf(finding), message: labelled(finding) }))
 }
 
 /** Throws 400 when a document by itself is wrong. */
@@ -24,7 +26,11 @@ export function refuseDecision(decision: Pick<Decision, 'findings' | 'busy'>, po
   if (errors.length > 0) throw new Problem({ status: 422, code: 'config', title: 'Wrong configuration', detail: summary(errors), errors })
   if (decision.busy.length === 0) return
   const syncs = `${decision.busy.length === 1 ? 'the sync' : 'the syncs'} ${decision.busy.join(', ')}`
-  throw new Problem({ status: 409, code: 'run_active', detail: `${syncs} cannot be deleted while a run is active or queued: cancel it, or wait for its end` })
+  throw new Problem({
+    status: 409,
+    code: 'run_active',
+    detail: `${syncs} cannot be deleted while a run is active or queued: cancel it, or wait for its end`,
+  })
 }
 
 /** A finding about what is stored must say what it is about: the request does not hold it. */

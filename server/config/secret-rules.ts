@@ -46,14 +46,17 @@ function textProblem(pointer: string, text: string, secret: boolean): string | n
   if (problems.length > 0) return problems.join('; ')
   const shape = pieces.map((piece) => (typeof piece === 'string' ? piece : MARK)).join('')
   const name = pointer.slice(pointer.lastIndexOf('/') + 1)
-  if (hasPassword(shape) || (secret && isAddress(name, shape) && hidesPassword(shape))) return `holds a password in the clear; ${advice(name)}`
+  if (hasPassword(shape) || (secret && isAddress(name, shape) && hidesPassword(shape)))
+    return `holds a password in the clear; ${advice(name)}`
   if (secret && shape !== MARK && !isAddress(name, shape)) return `is a secret in the clear; ${advice(name)}`
-  if (/\/headers\/[^/]+$/i.test(pointer) && SECRET_HEADER.test(name) && !HEADER_FRAME.test(shape)) return `is a secret in the clear; ${advice(name)}`
+  if (/\/headers\/[^/]+$/i.test(pointer) && SECRET_HEADER.test(name) && !HEADER_FRAME.test(shape))
+    return `is a secret in the clear; ${advice(name)}`
   return null
 }
 
 function advice(name: string): string {
-  if (/url$/i.test(name)) return 'write it as a reference, the whole address "${env:NAME}" or its password only: scheme://user:${env:NAME}@host'
+  if (/url$/i.test(name))
+    return 'write it as a reference, the whole address "${env:NAME}" or its password only: scheme://user:${env:NAME}@host'
   return 'write it as a reference: "${env:NAME}" or "${file:/path}"'
 }
 
@@ -70,7 +73,9 @@ function hasPassword(shape: string): boolean {
   const password = colon < 0 ? '' : userinfo.slice(colon + 1)
   if (password.replaceAll(MARK, '') !== '') return true
   if (!shape.includes('://')) return false
-  return [...shape.matchAll(/[?&](?:password|passwd|pwd|sslpassword)=([^&#]*)/gi)].some((match) => (match[1] ?? '').replaceAll(MARK, '') !== '')
+  return [...shape.matchAll(/[?&](?:password|passwd|pwd|sslpassword)=([^&#]*)/gi)].some(
+    (match) => (match[1] ?? '').replaceAll(MARK, '') !== '',
+  )
 }
 
 /** A password with an unescaped `/`, `?` or `#` ends the address too early: its `@` is then behind the part that names the host. */

@@ -2,11 +2,12 @@ import type { SyncProblem } from '../../activities/launch/answer.ts'
 import type { SyncConfiguration } from '../../state/configuration.ts'
 import type { Database } from '../../state/database.ts'
 import { allResources, changeResources, type StoredResource } from '../../state/resources.ts'
-import type { Kind } from '../../state/spec.ts'
+import { Name, type Kind } from '../../state/spec.ts'
 import { Problem, type FieldProblem } from '../api/problem.ts'
 import { connectFindings, syncsToAsk } from './connect.ts'
 import { decide, usersOf, type Decision } from './decide.ts'
 import { sizeEffects, type SizedEffect } from './effects.ts'
+import { explain } from './explain.ts'
 import type { PlannedChange } from './plan.ts'
 import { fieldProblems, inBody, inDocuments, refuseDecision, refuseShape } from './refusal.ts'
 import { asResource, readDocuments, specIssues, type Given } from './shape.ts'
@@ -63,7 +64,7 @@ export async function putResource(
   { kind, name, spec }: { readonly kind: Kind; readonly name: string; readonly spec: unknown },
   expected: (version: number | null) => boolean,
 ): Promise<{ readonly resource: StoredResource; readonly created: boolean }> {
-  const issues = specIssues(kind, spec)
+  const issues = [...explain(Name, name, {}, '/name'), ...specIssues(kind, spec)]
   refuseShape(
     issues.map((issue) => ({ ...issue, level: 'error', kind, name, document: 0 })),
     inBody,
@@ -119,7 +120,12 @@ function readGiven({ documents }: ConfigRequest): Given[] {
   return given
 }
 
-async function refuseUnconnected(options: ConfigServiceOptions, request: ConfigRequest, given: readonly Given[], { after }: Decision): Promise<void> {
+async function refuseUnconnected(
+  options: ConfigServiceOptions,
+  request: ConfigRequest,
+  given: readonly Given[],
+  { after }: Decision,
+): Promise<void> {
   if (request.connect !== true) return
   const syncs = syncsToAsk(given, after)
   if (Object.keys(syncs).length === 0) return

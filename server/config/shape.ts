@@ -35,7 +35,15 @@ export function readDocuments(documents: readonly unknown[]): { readonly given: 
     if (kind === null || name === null) continue
     const first = seen.get(`${kind} ${name}`)
     if (first === undefined) seen.set(`${kind} ${name}`, document)
-    else findings.push({ level: 'error', kind, name, document, pointer: '/name', message: `there are two documents of kind ${kind} with the name "${name}"` })
+    else
+      findings.push({
+        level: 'error',
+        kind,
+        name,
+        document,
+        pointer: '/name',
+        message: `there are two documents of kind ${kind} with the name "${name}"`,
+      })
     if (resource && first === undefined) given.push({ resource, document })
   }
   return { given, findings }
@@ -56,7 +64,8 @@ function readDocument(input: unknown): Read {
   const kind = KINDS.find((known) => known === kindText) ?? null
   const issues: Issue[] = []
   if (kindText === undefined) issues.push({ pointer: '', message: `"kind" is missing; it is one of ${KINDS.join(', ')}` })
-  else if (kind === null) issues.push({ pointer: '/kind', message: `unknown kind; it is one of ${KINDS.join(', ')}${didYouMean(String(kindText), KINDS)}` })
+  else if (kind === null)
+    issues.push({ pointer: '/kind', message: `unknown kind; it is one of ${KINDS.join(', ')}${typeof kindText === 'string' ? didYouMean(kindText, KINDS) : ''}` })
   if (name === undefined) issues.push({ pointer: '', message: '"name" is missing' })
   else issues.push(...explain(Name, name, {}, '/name'))
   if (version !== undefined && version !== 1) issues.push({ pointer: '/version', message: 'must be 1, the only version there is' })
@@ -94,8 +103,10 @@ function connectorIssues(kind: 'Source' | 'Destination', spec: ConnectorSpec): I
 
 function modelIssues(spec: ModelSpec): Issue[] {
   const issues: Issue[] = []
-  if (spec.sql === undefined && spec.table === undefined) issues.push({ pointer: '', message: 'says nowhere what to read: give one of sql and table' })
-  if (spec.sql !== undefined && spec.table !== undefined) issues.push({ pointer: '/table', message: 'has "sql" and "table"; only one of them is allowed' })
+  if (spec.sql === undefined && spec.table === undefined)
+    issues.push({ pointer: '', message: 'says nowhere what to read: give one of sql and table' })
+  if (spec.sql !== undefined && spec.table !== undefined)
+    issues.push({ pointer: '/table', message: 'has "sql" and "table"; only one of them is allowed' })
   const key = Array.isArray(spec.primaryKey) ? spec.primaryKey : [spec.primaryKey]
   const twice = key.find((column, index) => key.indexOf(column) !== index)
   if (twice !== undefined) issues.push({ pointer: '/primaryKey', message: `names the column ${twice} twice` })

@@ -17,7 +17,8 @@ export function connectorIssues(connector: DestinationConnector, spec: SyncSpec)
   if (!connector.modes.includes(spec.mode)) {
     issues.push({ pointer: '/mode', message: `${connector.slug} cannot ${spec.mode}; its modes are ${connector.modes.join(', ')}` })
   }
-  if (connector.needsObject && spec.object === undefined) issues.push({ pointer: '', message: `"object" is missing; a sync to ${connector.slug} must name the object it writes` })
+  if (connector.needsObject && spec.object === undefined)
+    issues.push({ pointer: '', message: `"object" is missing; a sync to ${connector.slug} must name the object it writes` })
   if (connector.needsMatch && spec.match === undefined) issues.push({ pointer: '', message: matchMissing(connector, spec) })
   return issues
 }
@@ -33,7 +34,12 @@ function matchIssues({ match, fields }: SyncSpec): Issue[] {
   const mapping = Object.hasOwn(fields, match) ? fields[match] : undefined
   if (mapping === undefined) {
     const names = Object.keys(fields)
-    return [{ pointer: '/match', message: `"${match}" is not mapped; match must be one of the fields: ${names.join(', ')}${didYouMean(match, names)}` }]
+    return [
+      {
+        pointer: '/match',
+        message: `"${match}" is not mapped; match must be one of the fields: ${names.join(', ')}${didYouMean(match, names)}`,
+      },
+    ]
   }
   if (typeof mapping === 'object' && 'value' in mapping) {
     return [{ pointer: '/match', message: `"${match}" is the same constant for every record, so it identifies none` }]
@@ -67,7 +73,11 @@ function scheduleIssues(name: string, { schedule }: SyncSpec): Issue[] {
     const cron = cronProblem(schedule.cron)
     if (cron !== null) issues.push({ pointer: '/schedule/cron', message: cron })
     const zone = schedule.timezone === undefined ? null : timezoneProblem(schedule.timezone)
-    if (zone !== null) issues.push({ pointer: '/schedule/timezone', message: zone + didYouMean(schedule.timezone ?? '', Intl.supportedValuesOf('timeZone')) })
+    if (zone !== null)
+      issues.push({
+        pointer: '/schedule/timezone',
+        message: zone + didYouMean(schedule.timezone ?? '', Intl.supportedValuesOf('timeZone')),
+      })
     return issues
   }
   if ('after' in schedule && schedule.after === name) return [{ pointer: '/schedule/after', message: 'a sync cannot follow itself' }]

@@ -27,8 +27,11 @@ export function parseYaml(text: string): { readonly documents: YamlDocument[]; r
   const problems: YamlProblem[] = []
   const documents: YamlDocument[] = []
   for (const document of 'empty' in parsed ? [] : parsed) {
-    for (const error of [...document.errors, ...document.warnings]) {
+    // What follows the first error is mostly its echo.
+    const error = document.errors[0] ?? document.warnings[0]
+    if (error) {
       problems.push({ ...placeAt(error.pos[0]), message: `this is not valid YAML: ${error.message.replace(/\.?\s*$/, '')}` })
+      break
     }
     problems.push(...inexact(document).map(({ offset, message }) => ({ ...placeAt(offset), message })))
     if (problems.length > 0 || document.contents === null) continue

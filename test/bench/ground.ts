@@ -108,7 +108,15 @@ async function createDatabase(server: string, name: string): Promise<string> {
   return url.href
 }
 
-function workerEnvironment({ stateUrl, warehouseUrl, temporal }: { stateUrl: string; warehouseUrl: string; temporal: string }): Record<string, string> {
+function workerEnvironment({
+  stateUrl,
+  warehouseUrl,
+  temporal,
+}: {
+  stateUrl: string
+  warehouseUrl: string
+  temporal: string
+}): Record<string, string> {
   return {
     PATH: process.env['PATH'] ?? '',
     HOME: process.env['HOME'] ?? '',

@@ -11,7 +11,11 @@ const LIMIT_MS = 30 * 60_000
 /** Source, model, destination and one sync that maps all columns. */
 export async function configure(ground: Ground, options: BenchOptions, sync: string): Promise<void> {
   const put = (kind: string, name: string, spec: object) =>
-    ground.state.query('insert into resource (kind, name, spec) values ($1, $2, $3) on conflict do nothing', [kind, name, JSON.stringify(spec)])
+    ground.state.query('insert into resource (kind, name, spec) values ($1, $2, $3) on conflict do nothing', [
+      kind,
+      name,
+      JSON.stringify(spec),
+    ])
   const { batch, concurrency } = options
   await put('Source', 'warehouse', { connector: 'postgres', config: { url: '${env:BENCH_WAREHOUSE_URL}' } })
   await put('Model', TABLE, { source: 'warehouse', table: TABLE, primaryKey: 'id' })

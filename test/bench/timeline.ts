@@ -1,6 +1,6 @@
-import type { temporal } from '@temporalio/proto'
+import type { WorkflowHandle } from '@temporalio/client'
 
-type HistoryEvent = temporal.api.history.v1.IHistoryEvent
+type HistoryEvent = NonNullable<Awaited<ReturnType<WorkflowHandle['fetchHistory']>>['events']>[number]
 
 /** Where the time of a run went, by Temporal's clock; milliseconds. */
 export interface Timeline {

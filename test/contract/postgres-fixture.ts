@@ -19,7 +19,17 @@ const NATIVE: Readonly<Record<LogicalType, string>> = {
 }
 
 /** Defaults that would show in every value if a read did not pin its settings. */
-const HOSTILE = ["timezone = 'Asia/Tokyo'", "datestyle = 'German'", "intervalstyle = 'sql_standard'", "bytea_output = 'escape'", 'extra_float_digits = -5', 'standard_conforming_strings = off']
+const HOSTILE = [
+  "timezone = 'Asia/Tokyo'",
+  "datestyle = 'German'",
+  "intervalstyle = 'sql_standard'",
+  "bytea_output = 'escape'",
+  'extra_float_digits = -5',
+  'standard_conforming_strings = off',
+]
+
+/** Tells the source's connections from the suite's own. */
+const APPLICATION = 'source-suite'
 
 export interface PostgresFixture extends SourceFixture {
   readonly pool: pg.Pool
@@ -33,12 +43,12 @@ export async function postgresFixture(): Promise<PostgresFixture> {
   const url = withPassword(database.url)
   const name = new URL(url).pathname.slice(1)
   for (const setting of HOSTILE) await pool.query(`alter database ${name} set ${setting}`)
-  await pool.query(`create role ${name}_out nologin`)
+  await pool.query(`create role ${name}_out nologin password ${pg.escapeLiteral(new URL(url).password)}`)
   const refused = new URL(url)
   refused.username = `${name}_out`
   const unreachable = new URL(url)
   unreachable.port = String(await closedPort())
-  const backends = `from pg_stat_activity where datname = current_database() and application_name = 'tailrace' and state <> 'idle'`
+  const backends = `from pg_stat_activity where datname = current_database() and application_name = '${APPLICATION}' and state <> 'idle'`
   let tables = 0
 
   return {
@@ -49,7 +59,18 @@ export async function postgresFixture(): Promise<PostgresFixture> {
     unreachable: postgres.open({ url: unreachable.href }),
     secrets: [new URL(url).password],
     keyTypes: {
-      integer: ['10', '9', '-1', '-10', '0', '9223372036854775807', '-9223372036854775808', '4294967296', '999999999999999', '1000000000000000'],
+      integer: [
+        '10',
+        '9',
+        '-1',
+        '-10',
+        '0',
+        '9223372036854775807',
+        '-9223372036854775808',
+        '4294967296',
+        '999999999999999',
+        '1000000000000000',
+      ],
       decimal: ['10', '9', '-1', '1.5', '0', '0.25'],
       text: ['b', 'a', 'B', 'ä', 'z', '', '\t', '\n', '\\', '\\N', 'a\tb', 'a\nb', 'ab', '𝄞', 'ｚ', '\u0001'],
       boolean: ['true', 'false'],
@@ -63,11 +84,14 @@ export async function postgresFixture(): Promise<PostgresFixture> {
       await createTable(pool, table, spec)
       return { table }
     },
-    many: (rows): Query => ({ sql: `select i as id, repeat('x', 200) as filler from generate_series(1, ${rows}) i` }),
+    many: (rows): Query => ({ sql: `select i as id, repeat('x', 2000) as filler from generate_series(1, ${rows}) i` }),
     slow: { sql: 'select 1::int8 as id from pg_sleep(60)' },
-    broken: { query: { sql: 'select 1 as id,\n  missing\nfrom (select 1) t' }, where: 'column "missing" does not exist at line 2, column 3' },
+    broken: {
+      query: { sql: 'select 1 as id,\n  missing\nfrom (select 1) t' },
+      where: 'column "missing" does not exist at line 2, column 3',
+    },
     badRow: { sql: "select (case when i < 3000 then '1' else 'private-value' end)::int as id from generate_series(1, 3000) i" },
-    twoStatements: { sql: 'select 1 as id; create table never_made (id int)' },
+    twoStatements: { sql: 'select 1 as id; select pg_sleep(300)' },
     async running() {
       const { rows } = await pool.query<{ n: number }>(`select count(*)::int as n ${backends}`)
       return rows[0]?.n ?? 0
@@ -77,7 +101,7 @@ export async function postgresFixture(): Promise<PostgresFixture> {
     },
     async close() {
       await eventually('every connection was closed', async () => {
-        const open = `select 1 from pg_stat_activity where datname = current_database() and application_name = 'tailrace'`
+        const open = `select 1 from pg_stat_activity where datname = current_database() and application_name = '${APPLICATION}'`
         return (await pool.query(open)).rowCount === 0
       })
       await database.drop()
@@ -100,10 +124,11 @@ async function createTable(pool: pg.Pool, table: string, { columns, rows }: Tabl
 function withPassword(href: string): string {
   const url = new URL(href)
   if (url.password === '') url.password = 'warehouse-secret'
+  url.searchParams.set('application_name', APPLICATION)
   return url.href
 }
 
-export async function closedPort(): Promise<number> {
+async function closedPort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()

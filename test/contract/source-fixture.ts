@@ -25,7 +25,7 @@ export interface SourceFixture {
   readonly keyTypes: Readonly<Partial<Record<LogicalType, readonly string[]>>>
   readonly badKeyType: LogicalType
   table(spec: TableSpec): Promise<Query>
-  /** So many rows: integer `id` from 1, text `filler` of 200 bytes. */
+  /** So many rows: integer `id` from 1, text `filler` of 2,000 bytes. */
   many(rows: number): Query
   /** One integer column `id`; its first row takes a minute. */
   readonly slow: Query
@@ -33,6 +33,7 @@ export interface SourceFixture {
   readonly broken: { readonly query: Query; readonly where: string | null }
   /** Fails on a row whose value is `private-value`. */
   readonly badRow: Query
+  /** The second one would take minutes. */
   readonly twoStatements: Query
   /** How many queries the warehouse works on for the source. */
   running(): Promise<number>
@@ -51,7 +52,12 @@ export interface ReadRow {
 }
 
 /** A request for some columns of a query by some key; `signal` never fires unless given. */
-export function request(query: Query, key: readonly string[], columns: readonly string[], signal = new AbortController().signal): ReadRequest {
+export function request(
+  query: Query,
+  key: readonly string[],
+  columns: readonly string[],
+  signal = new AbortController().signal,
+): ReadRequest {
   return { query, key, columns, signal }
 }
 

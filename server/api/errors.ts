@@ -1,0 +1,71 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { NoWorkerError } from '../../activities/launch/inspect.ts'
+import { databaseAway } from '../../state/away.ts'
+import { CursorError } from '../../state/cursor.ts'
+import { UnknownSyncError } from '../../state/run-requests.ts'
+import { Problem } from './problem.ts'
+import { validationProblem } from './validation.ts'
+
+/** Answers any error as RFC 9457 problem+json. What we did not foresee is logged and told by its request id only. */
+export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const problem = asProblem(error)
+  if (problem.status >= 500) request.log.error({ err: problem.cause ?? error, route: request.routeOptions.url, code: problem.code }, 'request failed')
+  if (problem.status === 503) reply.header('retry-after', '5')
+  const { status, title, detail, code, errors, extra } = problem
+  return reply
+    .code(status)
+    .type('application/problem+json')
+    .serializer(JSON.stringify)
+    .send({
+      type: `urn:tailrace:problem:${code}`,
+      title,
+      status,
+      detail,
+      code,
+      requestId: request.id,
+      ...(errors === null ? {} : { errors }),
+      ...extra,
+    })
+}
+
+function asProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error
+  if (error instanceof CursorError) {
+    return new Problem({ status: 400, code: 'validation', detail: error.message, errors: [{ pointer: '/cursor', message: error.message }] })
+  }
+  if (error instanceof UnknownSyncError) return new Problem({ status: 404, code: 'not_found', detail: error.message })
+  if (error instanceof NoWorkerError) return new Problem({ status: 503, code: 'no_worker', detail: error.message, cause: error })
+  if (databaseAway(error)) {
+    return new Problem({ status: 503, code: 'database_away', detail: 'the state database does not answer; try again', cause: error })
+  }
+  if (isFastifyError(error) && error.validation) return validationProblem(error.validation, error.validationContext)
+  if (isFastifyError(error) && error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) return refusal(error)
+  return new Problem({
+    status: 500,
+    code: 'internal',
+    detail: 'Something went wrong here. The log of the API has it under this requestId.',
+    cause: error,
+  })
+}
+
+/** What the framework refuses. Its own messages may quote the path or the body. */
+function refusal({ code, statusCode = 400 }: FastifyError): Problem {
+  switch (code) {
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return new Problem({ status: 415, code: 'media_type', detail: 'the body must be application/json' })
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return new Problem({ status: 413, code: 'too_large', detail: 'the body is larger than the API accepts' })
+    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
+      return new Problem({ status: 400, code: 'json', detail: 'the body is empty: send {} or leave out Content-Type' })
+    case 'FST_ERR_BAD_URL':
+      return new Problem({ status: 400, code: 'url', detail: 'the path is not properly URL-encoded' })
+    case 'FST_ERR_MAX_PARAM_LENGTH':
+      return new Problem({ status: 414, code: 'url', detail: 'a part of the path is too long' })
+    default:
+      return new Problem({ status: statusCode, code: statusCode === 400 ? 'json' : 'request', detail: statusCode === 400 ? 'the body is not valid JSON' : 'the request was refused' })
+  }
+}
+
+function isFastifyError(error: unknown): error is FastifyError {
+  return error instanceof Error && ('statusCode' in error || 'validation' in error)
+}

@@ -1,0 +1,45 @@
+import { ConnectorError } from '../../connectors/errors.ts'
+import { KeyCodec, type KeyPart } from '../../connectors/keys.ts'
+import { keyPartsOf, type WantedKey } from '../../state/run-records.ts'
+import type { ApiDeps } from './deps.ts'
+import { Problem } from './problem.ts'
+
+/**
+ * A key out of a path or query, as the sync's baseline knows it; null when the sync has planned nothing yet, so no record can have it.
+ * Throws Problem 400 for text that is no key of this sync; the message does not repeat it.
+ */
+export async function readKey({ db }: Pick<ApiDeps, 'db'>, sync: string, text: string): Promise<WantedKey | null> {
+  const signature = await keyPartsOf(db, sync)
+  if (signature === null) return null
+  const codec = new KeyCodec(signature.split(',').map(asPart))
+  const texts = codec.parts.length === 1 ? [text] : parseTexts(text, codec.parts.length)
+  try {
+    const bytes = codec.encode(texts)
+    const [first = '', ...others] = codec.decode(bytes)
+    return { bytes, shown: others.length === 0 ? first : [first, ...others] }
+  } catch (error) {
+    if (error instanceof ConnectorError) throw wrongKey(error.message)
+    throw error
+  }
+}
+
+function asPart(text: string): KeyPart {
+  if (text === 'int64' || text === 'text') return text
+  throw new Error(`key part ${text} is not known`)
+}
+
+function parseTexts(text: string, parts: number): string[] {
+  const rule = `this sync's key has ${parts} columns: give a JSON array of ${parts} texts, URL-encoded`
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw wrongKey(rule)
+  }
+  if (!Array.isArray(value) || value.length !== parts || !value.every((part) => typeof part === 'string')) throw wrongKey(rule)
+  return value
+}
+
+function wrongKey(message: string): Problem {
+  return new Problem({ status: 400, code: 'validation', detail: message, errors: [{ pointer: '/key', message }] })
+}

@@ -1,0 +1,126 @@
+import { differences, wantedOf, withUnchanged, type System, type Wanted } from './agreement.ts'
+import { hasEnded, type Asked, type Run, type Tally } from './ask.ts'
+import { changeWarehouse, REMOVED, withWarehouse, type Broken } from './data.ts'
+import { HUBSPOT_RATE, SYNCS } from './documents.ts'
+import { deliveredNote, type Progress } from './progress.ts'
+import { NAMES, type DemoResult, type Outcome, type Owed, type Round } from './result.ts'
+import { count } from './table.ts'
+
+const SYSTEMS: readonly System[] = ['hubspot', 'webhook']
+
+export interface Stage {
+  readonly ask: Asked
+  readonly warehouseUrl: string
+  readonly rows: number
+  readonly progress: Progress
+}
+
+type Books = Readonly<Record<System, ReadonlyMap<string, Wanted>>>
+
+/** The story after everything is up and configured: load, change, load again; each time the destinations are asked what they hold. */
+export async function tellStory(stage: Stage): Promise<DemoResult> {
+  const { progress, rows, warehouseUrl } = stage
+  progress.start('first load', 'starting both runs')
+  const firstWanted = await wantedNow(warehouseUrl)
+  const first = await loadBoth(stage, 'first', firstWanted)
+
+  progress.start('changes', 'in the warehouse')
+  const broken = await changeWarehouse(warehouseUrl, rows)
+  const now = await wantedNow(warehouseUrl)
+  const secondWanted = {
+    hubspot: withUnchanged(now.hubspot, firstWanted.hubspot, [broken.badEmail, broken.twice]),
+    webhook: withUnchanged(now.webhook, firstWanted.webhook, [broken.twice]),
+  }
+  progress.end(`${count(Math.floor(rows / 100))} rows changed, ${REMOVED} deleted, 3 broken`)
+
+  progress.start('second run', 'starting both runs')
+  const second = await loadBoth(stage, 'second', secondWanted)
+  return { rows, rate: HUBSPOT_RATE, outcomes: [...first, ...second], owed: await owedOf(stage, broken) }
+}
+
+function wantedNow(warehouseUrl: string): Promise<Books> {
+  return withWarehouse(warehouseUrl, async (db) => ({ hubspot: await wantedOf(db, 'hubspot'), webhook: await wantedOf(db, 'webhook') }))
+}
+
+async function loadBoth(stage: Stage, round: Round, wanted: Books): Promise<Outcome[]> {
+  const { ask, progress } = stage
+  const before = await Promise.all(SYSTEMS.map((system) => ask.tally(system)))
+  const seen = new Map<System, Run>()
+  const runs = await Promise.all(
+    SYSTEMS.map((system) =>
+      follow(ask, system, (run) => {
+        seen.set(system, run)
+        const parts = SYSTEMS.map((each) => ({ name: NAMES[each], ...progressOf(seen.get(each)) }))
+        progress.update(sum(parts.map(({ done }) => done)), sum(parts.map(({ total }) => total)), deliveredNote(parts))
+      }),
+    ),
+  )
+  const parts = SYSTEMS.map((each) => ({ name: NAMES[each], ...progressOf(seen.get(each)) }))
+  progress.end(deliveredNote(parts))
+  return Promise.all(
+    SYSTEMS.map(async (system, i): Promise<Outcome> => {
+      const run = runs[i]
+      const earlier = before[i]
+      if (run === undefined || earlier === undefined) throw new Error(`no run of ${system}`)
+      const holds = since(earlier, await ask.tally(system))
+      const problems = [...disagreements(run, holds), ...differences(wanted[system], await ask.held(system), system)]
+      return { round, system, run, holds, problems }
+    }),
+  )
+}
+
+/** Starts a run and asks for it until it has ended; a run that waits for a person would wait for ever. */
+async function follow(ask: Asked, system: System, tell: (run: Run) => void): Promise<Run> {
+  for (let run = await ask.startRun(SYNCS[system]); ; run = await ask.run(run.id)) {
+    tell(run)
+    if (hasEnded(run)) return run
+    if (run.state === 'awaiting_approval') throw new Error(`${run.sync} waits for approval: ${run.waiting?.reason ?? 'no reason given'}`)
+  }
+}
+
+function progressOf(run: Run | undefined): { done: number; total: number } {
+  if (run === undefined) return { done: 0, total: 0 }
+  const { added, changed, removed, delivered, skipped, rejected } = run.counts
+  return { done: delivered + skipped + rejected, total: added + changed + removed }
+}
+
+function since(before: Tally, after: Tally): Tally {
+  return {
+    records: after.records,
+    effective: after.effective - before.effective,
+    repeated: after.repeated - before.repeated,
+    requests: after.requests - before.requests,
+  }
+}
+
+/** What the run says against what the destination counted: each version that was delivered took effect once. */
+function disagreements(run: Run, holds: Tally): string[] {
+  const { state, counts, error } = run
+  return [
+    ...(state === 'succeeded' || state === 'partial' ? [] : [`the run ended ${state}: ${error?.message ?? 'no reason given'}`]),
+    ...(counts.rejected === 0 ? [] : [`the destination refused ${counts.rejected} records`]),
+    ...(holds.effective === counts.delivered ? [] : [`${counts.delivered} were delivered, ${holds.effective} writes took effect`]),
+    ...(holds.repeated === 0 ? [] : [`${holds.repeated} writes arrived more than once`]),
+  ]
+}
+
+async function owedOf({ ask, warehouseUrl }: Stage, { badEmail }: Broken): Promise<Owed[]> {
+  const email = await withWarehouse(warehouseUrl, async (db) => {
+    const { rows } = await db.query<{ email: string }>('select email from analytics.customers where id = $1', [badEmail])
+    return rows[0]?.email ?? null
+  })
+  const lists = await Promise.all(
+    SYSTEMS.map(async (system) =>
+      (await ask.rejections(SYNCS[system])).map((rejection) => ({
+        system,
+        rejection,
+        email: rejection.key === badEmail ? email : null,
+      })),
+    ),
+  )
+  return lists.flat()
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((all, each) => all + each, 0)
+}
