@@ -8,18 +8,7 @@ import type { KeyCodec } from './keys.ts'
 
 /** What a value means, whatever the warehouse calls its type. */
 export type ValueKind =
-  | 'integer'
-  | 'decimal'
-  | 'float'
-  | 'boolean'
-  | 'text'
-  | 'timestamptz'
-  | 'timestamp'
-  | 'date'
-  | 'json'
-  | 'array'
-  | 'bytes'
-  | 'other'
+  'integer' | 'decimal' | 'float' | 'boolean' | 'text' | 'timestamptz' | 'timestamp' | 'date' | 'json' | 'array' | 'bytes' | 'other'
 
 /**
  * Values travel as canonical text, or null for NULL:
@@ -61,7 +50,7 @@ export interface RowBlock {
   /** Order-preserving key bytes, concatenated; key i is `keys[keyOffsets[i]..keyOffsets[i+1])`. */
   readonly keys: Buffer
   readonly keyOffsets: Uint32Array
-  /** Rows with a NULL in the primary key; their key slice is empty. They come first in the stream. */
+  /** Rows with a NULL in the primary key, wherever they stand; their key slice is empty. */
   readonly nullKeys: ReadonlySet<number> | null
   /** Canonical row bytes (key and columns), concatenated; equal bytes mean an equal row. */
   readonly rows: Buffer

@@ -74,7 +74,10 @@ const MARGIN_PX = 24
 const LETTER = 0.602
 
 function sizeOf(text) {
-  const lines = text.replaceAll(/\u001b\[\d+m/g, '').trimEnd().split('\n')
+  const lines = text
+    .replaceAll(/\u001b\[\d+m/g, '')
+    .trimEnd()
+    .split('\n')
   const longest = Math.max(...lines.map((line) => line.length))
   return {
     width: Math.ceil(longest * FONT_PX * LETTER) + 2 * MARGIN_PX,

@@ -8,8 +8,6 @@ import { prune } from '../state/prune.ts'
 import type { Logger } from './logger.ts'
 
 const PERIOD_MS = 15_000
-const NUDGED_TRIES = 8
-const NUDGED_PAUSE_MS = 250
 const PRUNE_EVERY_MS = 3_600_000
 /** Identity of the session lock that makes one worker the holder. */
 const LOCK = 7_141_200
@@ -67,7 +65,7 @@ async function hold(deps: ReconcileDeps, signal: AbortSignal, daily: () => Promi
     while (!signal.aborted) {
       await Promise.race([reconcile(deps), lost])
       await daily()
-      if (await Promise.race([nudged(client, signal), lost])) await startWaiting(deps, signal)
+      if (await Promise.race([nudged(client, signal), lost])) await startAccepted(deps)
     }
   } finally {
     await client.end().catch(() => undefined)
@@ -100,24 +98,14 @@ async function reconcile(deps: ReconcileDeps): Promise<void> {
   await repairSchedules(deps, await syncSchedules(deps.db))
 }
 
-/** Runs that were accepted and never started, and runs whose turn has come. False: some earlier workflow is still closing. */
-async function startAccepted(deps: ReconcileDeps): Promise<boolean> {
+/** Runs that were accepted and never started, and runs whose turn has come. */
+async function startAccepted(deps: ReconcileDeps): Promise<void> {
   const waiting = await deps.db.query<{ sync: string }>(`select sync from run where slot = 'next'`)
   for (const { sync } of waiting.rows) await promoteNext(deps.db, sync)
   const accepted = await deps.db.query<{ id: string; sync: string }>(
     `select id, sync from run where slot = 'active' and temporal_run_id is null and finished_at is null`,
   )
-  let all = true
-  for (const run of accepted.rows) all = (await startRun(deps, run)) && all
-  return all
-}
-
-/** A run's row ends a moment before its workflow closes, and only then is the id free for the next one. */
-async function startWaiting(deps: ReconcileDeps, signal: AbortSignal): Promise<void> {
-  for (let tries = 0; tries < NUDGED_TRIES && !signal.aborted; tries++) {
-    if (await startAccepted(deps)) return
-    await pause(NUDGED_PAUSE_MS, signal)
-  }
+  for (const run of accepted.rows) await startRun(deps, run)
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

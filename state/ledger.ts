@@ -18,6 +18,8 @@ export interface OpenBatch {
   readonly waitMs: number
   /** Milliseconds since it was last claimed; null: never. */
   readonly sentAgoMs: number | null
+  /** Claimed by somebody who neither settled it nor gave it back: the request may still be under way. */
+  readonly abandoned: boolean
 }
 
 export interface ClaimedBatch {
@@ -29,11 +31,14 @@ export interface ClaimedBatch {
   readonly payload: Buffer
   readonly entries: Buffer
   readonly onBooks: boolean
+  /** An earlier attempt may have been applied. */
+  readonly doubtful: boolean
 }
 
 const OPEN_COLUMNS = `b.id, b.state, b.attempt, b.doubtful, b.phase, b.size,
   coalesce(extract(epoch from b.not_before - clock_timestamp()) * 1000, 0) as wait_ms,
-  extract(epoch from clock_timestamp() - b.sent_at) * 1000 as sent_ago_ms`
+  extract(epoch from clock_timestamp() - b.sent_at) * 1000 as sent_ago_ms,
+  b.state = 'sending' and b.not_before is null as abandoned`
 
 type OpenRow = {
   id: string
@@ -44,6 +49,7 @@ type OpenRow = {
   size: number
   wait_ms: string
   sent_ago_ms: string | null
+  abandoned: boolean
 }
 
 const openBatch = (row: OpenRow): OpenBatch => ({
@@ -55,6 +61,7 @@ const openBatch = (row: OpenRow): OpenBatch => ({
   size: row.size,
   waitMs: Number(row.wait_ms),
   sentAgoMs: row.sent_ago_ms === null ? null : Number(row.sent_ago_ms),
+  abandoned: row.abandoned,
 })
 
 /** Batches of a run's published plan within a range of seq that are not settled, in order. */
@@ -84,8 +91,8 @@ const FENCE = `exists (select 1 from run r join sync_state s on s.sync = r.sync
   where r.id = coalesce(b.heir, b.run) and s.active_run = r.id and r.finished_at is null and not r.dry_run)`
 
 /**
- * Writes down that a batch is about to be sent (invariant 1). Null: somebody else has it, the run is not the active one, or the
- * account is paused.
+ * Writes down that a batch is about to be sent (invariant 1); one that an earlier attempt left claimed is in doubt from here on,
+ * however this one ends. Null: somebody else has it, the run is not the active one, or the account is paused.
  */
 export async function claimBatch(db: pg.Pool, batch: { id: number; attempt: number }, account: string): Promise<ClaimedBatch | null> {
   const { rows } = await db.query<{
@@ -97,13 +104,15 @@ export async function claimBatch(db: pg.Pool, batch: { id: number; attempt: numb
     payload: Buffer
     entries: Buffer
     on_books: boolean
+    doubtful: boolean
   }>({
     // Named, so that a connection parses and plans it once: MEASURED_CLAIM
     name: 'claim_batch',
-    text: `update batch b set state = 'sending', attempt = b.attempt + 1, sent_at = clock_timestamp()
+    text: `update batch b set state = 'sending', attempt = b.attempt + 1, sent_at = clock_timestamp(), not_before = null,
+       doubtful = b.doubtful or b.state = 'sending'
      where b.id = $1 and b.attempt = $2 and b.state in ('planned', 'sending') and ${FENCE}
        and not exists (select 1 from account_budget a where a.account = $3 and a.paused_until > clock_timestamp())
-     returning b.id, b.attempt, b.run, b.ops, b.planned_at, b.payload, b.entries, b.on_books`,
+     returning b.id, b.attempt, b.run, b.ops, b.planned_at, b.payload, b.entries, b.on_books, b.doubtful`,
     values: [batch.id, batch.attempt, account],
   })
   const row = rows[0]
@@ -117,6 +126,7 @@ export async function claimBatch(db: pg.Pool, batch: { id: number; attempt: numb
     payload: row.payload,
     entries: row.entries,
     onBooks: row.on_books,
+    doubtful: row.doubtful,
   }
 }
 

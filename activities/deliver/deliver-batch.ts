@@ -35,9 +35,7 @@ export function quietMs(destination: Destination): number | null {
 /** How long the batch has to be left alone now. */
 export function waitBeforeClaimMs(batch: OpenBatch, destination: Destination): number {
   const quiet = quietMs(destination)
-  // Claimed by somebody who neither settled nor gave it back.
-  if (batch.state === 'sending' && !batch.doubtful && quiet !== null && batch.sentAgoMs !== null)
-    return Math.max(batch.waitMs, quiet - batch.sentAgoMs)
+  if (batch.abandoned && quiet !== null && batch.sentAgoMs !== null) return Math.max(batch.waitMs, quiet - batch.sentAgoMs)
   return batch.waitMs
 }
 
@@ -46,7 +44,6 @@ export type Attempt =
   | { readonly claimed: null; readonly error: ConnectorError | null }
   | {
       readonly claimed: ClaimedBatch
-      readonly doubtful: boolean
       readonly lines: readonly string[]
       readonly outcomes: readonly FinalOutcome[] | ConnectorError
     }
@@ -65,7 +62,7 @@ export async function attemptBatch(ground: DeliveryGround, batch: OpenBatch): Pr
   const claimed = await claimBatch(deps.db, batch, destination.account)
   if (!claimed) return { claimed: null, error: null }
   gate.guard({ claimedAtMs, renew: () => renewClaim(deps.db, claimed) })
-  const attempt = { claimed, doubtful: batch.doubtful, lines: unpackLines(claimed.payload) }
+  const attempt = { claimed, lines: unpackLines(claimed.payload) }
   try {
     return { ...attempt, outcomes: await sendClaimed(ground, gate, claimed, attempt.lines, batch) }
   } catch (error) {
@@ -84,11 +81,11 @@ export function wentWell({ claimed, ...attempt }: Attempt): boolean {
 export async function settleAttempt(ground: DeliveryGround, attempt: Attempt, failures: number): Promise<BatchTry> {
   const { deps, destination } = ground
   if (attempt.claimed === null) return { done: false, error: attempt.error, waitMs: attempt.error?.retryAfterMs ?? 0 }
-  const { claimed, doubtful, lines, outcomes } = attempt
+  const { claimed, lines, outcomes } = attempt
   if (!(outcomes instanceof ConnectorError)) return settle(ground, claimed, lines, outcomes, failures)
   const error = outcomes
   if (error.kind === 'refused' && claimed.ops.length > 1) {
-    await splitBatch(deps.db, claimed, halvesOf(claimed, doubtful))
+    await splitBatch(deps.db, claimed, halvesOf(claimed))
     return { done: false, error: null, waitMs: 0 }
   }
   if (error.kind === 'refused') return settle(ground, claimed, lines, [refusedRecord(lines[0] ?? '', error)], failures)
@@ -120,8 +117,7 @@ async function sendClaimed(
       claimed,
       indexes.flatMap((i) => records[i] ?? []),
     )
-  const doubtful = batch.doubtful || batch.state === 'sending'
-  if (doubtful && destination.readBack) {
+  if (claimed.doubtful && destination.readBack) {
     const found = await destination.readBack(take(open), gate)
     open = open.filter((index) => {
       const id = records[index]?.id ?? ''
@@ -168,7 +164,9 @@ async function settle(
   }
   const openIndexes = new Set(open.map(({ index }) => index))
   const part = openIndexes.size > 0 ? partOf(claimed, (index) => openIndexes.has(index)) : null
-  const child: ChildBatch | null = part ? { ...part, doubtful: inDoubt, waitMs } : null
+  // What was read back before it was sent is certain; where nothing can be read back, doubt stays until it is settled.
+  const doubtful = inDoubt || (claimed.doubtful && !destination.readBack)
+  const child: ChildBatch | null = part ? { ...part, doubtful, waitMs } : null
   await outlastOutage(SETTLE_PATIENCE_MS, () => settleBatch(deps.db, { ...settlement, sync: definition.sync, generation, child }))
   return child ? { done: false, error: null, waitMs } : { done: true, rejected: settlement.rejected > 0 }
 }
@@ -195,10 +193,10 @@ function refusedRecord(line: string, error: ConnectorError): RecordOutcome {
   return { id: recordOf(line).id, status: 'rejected', class: 'data', code: error.code ?? 'refused', field: null, message: error.message }
 }
 
-function halvesOf(claimed: ClaimedBatch, doubtful: boolean): ChildBatch[] {
+function halvesOf(claimed: ClaimedBatch): ChildBatch[] {
   const middle = Math.ceil(claimed.ops.length / 2)
   return [(index: number) => index < middle, (index: number) => index >= middle].flatMap((keep) => {
     const part = partOf(claimed, keep)
-    return part ? [{ ...part, doubtful, waitMs: 0 }] : []
+    return part ? [{ ...part, doubtful: claimed.doubtful, waitMs: 0 }] : []
   })
 }

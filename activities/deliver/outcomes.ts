@@ -39,7 +39,8 @@ export function settlementOf(
       exceptions[index] = { outcome: 'rejected', code: outcome.code, message: outcome.message }
       entries ??= unpack(batch.entries)
       const entry = entries[index]
-      if (entry) rejections.push(rejectionOf(outcome, entry, lines[index] ?? ''))
+      // A key may have several removals in a batch (its record and old match values); it is one rejection.
+      if (entry && !rejections.some(({ id }) => id.equals(entry.key))) rejections.push(rejectionOf(outcome, entry, lines[index] ?? ''))
     } else {
       exceptions[index] = { outcome: 'child' }
       open.push({ index, inDoubt: outcome.status === 'in_doubt' })

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
@@ -13,6 +14,9 @@ export interface LaunchDeps {
   readonly taskQueue: string
 }
 
+const CLOSING_TRIES = 10
+const CLOSING_PAUSE_MS = 150
+
 export const workflowIdOf = (sync: string): string => `sync/${sync}`
 
 /**
@@ -20,6 +24,15 @@ export const workflowIdOf = (sync: string): string => `sync/${sync}`
  * started twice finds its run ended. Throws only if Temporal is away. Gives false while the workflow of an earlier run is still closing.
  */
 export async function startRun(deps: LaunchDeps, run: { id: string; sync: string }): Promise<boolean> {
+  // A run's row ends a moment before its workflow closes, and only then is the id free.
+  for (let tries = 0; tries < CLOSING_TRIES; tries++) {
+    if (tries > 0) await sleep(CLOSING_PAUSE_MS)
+    if (await startOnce(deps, run)) return true
+  }
+  return false
+}
+
+async function startOnce(deps: LaunchDeps, run: { id: string; sync: string }): Promise<boolean> {
   const { rows } = await deps.db.query<{ model: string; destination: string }>(
     `select spec ->> 'model' as model, spec ->> 'destination' as destination from resource where kind = 'Sync' and name = $1`,
     [run.sync],

@@ -15,12 +15,12 @@ export function crossedGuards(
     crossed.push(`emptyModel: the model has no rows, the baseline has ${plan.baseline}`)
   }
   const maxRemoved = guards?.maxRemoved ?? DEFAULT_MAX_REMOVED
-  const removedLimit = typeof maxRemoved === 'number' ? maxRemoved : Math.max(LEAST_REMOVED, share(maxRemoved) * plan.baseline)
+  const removedLimit = typeof maxRemoved === 'number' ? maxRemoved : Math.max(LEAST_REMOVED, share(maxRemoved, plan.baseline))
   if (plan.removed > removedLimit)
     crossed.push(`maxRemoved: ${plan.removed} of ${plan.baseline} records would be removed, the limit is ${maxRemoved}`)
   if (guards?.maxChanged !== undefined) {
     const moved = plan.added + plan.changed
-    const limit = typeof guards.maxChanged === 'number' ? guards.maxChanged : share(guards.maxChanged) * plan.read
+    const limit = typeof guards.maxChanged === 'number' ? guards.maxChanged : share(guards.maxChanged, plan.read)
     if (moved > limit) crossed.push(`maxChanged: ${moved} of ${plan.read} rows would be sent, the limit is ${guards.maxChanged}`)
   }
   return crossed
@@ -33,7 +33,7 @@ const LEAST_OUTCOMES = 100
 export function crossedRejected(guards: Guards | undefined, outcomes: { readonly all: number; readonly rejected: number }): string | null {
   if (outcomes.all < LEAST_OUTCOMES) return null
   const limit = guards?.maxRejected ?? DEFAULT_MAX_REJECTED
-  const allowed = typeof limit === 'number' ? limit : share(limit) * outcomes.all
+  const allowed = typeof limit === 'number' ? limit : share(limit, outcomes.all)
   if (outcomes.rejected <= allowed) return null
   return `maxRejected: ${outcomes.rejected} of ${outcomes.all} records were rejected, the limit is ${limit}`
 }
@@ -44,6 +44,7 @@ export function durationMs(text: string): number {
   return Number(text.slice(0, -1)) * unit
 }
 
-function share(percent: string): number {
-  return Number(percent.slice(0, -1)) / 100
+/** Multiplied first: 0.29 × 100 is less than 29. */
+function share(percent: string, whole: number): number {
+  return (Number(percent.slice(0, -1)) * whole) / 100
 }

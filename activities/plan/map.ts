@@ -1,6 +1,6 @@
 import type { CanonicalText, Column, Destination, FieldDescription, FieldEncoder } from '../../connectors/contract.ts'
 import type { SyncSpec } from '../../state/spec.ts'
-import { compileTemplate, plainColumn } from './template.ts'
+import { compileTemplate, plainColumn, type RenderFailure } from './template.ts'
 
 /** One row translated to the destination's model, or why it cannot be sent. */
 export type Mapped =
@@ -12,8 +12,9 @@ export type RowMapper = (row: readonly CanonicalText[]) => Mapped
 type IfNull = 'clear' | 'skip' | 'reject'
 type FieldRule = {
   readonly name: string
+  /** The name as a JSON object has it, colon included. */
   readonly label: string
-  readonly read: (row: readonly CanonicalText[]) => CanonicalText
+  readonly read: (row: readonly CanonicalText[]) => CanonicalText | RenderFailure
   readonly encode: FieldEncoder
   readonly ifNull: IfNull
 }
@@ -36,28 +37,28 @@ export function compileMapping({
   const rules = Object.entries(spec.fields).map(([name, mapping]) =>
     fieldRule({ name, mapping, columns, field: fields?.find((f) => f.name === name) ?? null, destination }),
   )
-  const matchRule = rules.findIndex((rule) => rule.name === spec.match)
+  const matchRule = rules.find((rule) => rule.name === spec.match)
   const clear = destination.clear
   return (row) => {
     const parts: string[] = []
     let match: string | null = null
     let invalid: { invalid: string; code: string; field: string } | null = null
-    for (const [index, rule] of rules.entries()) {
+    for (const rule of rules) {
       const text = rule.read(row)
       if (text === null) {
-        if (index === matchRule) invalid ??= { invalid: 'the match value is NULL', code: 'match_missing', field: rule.name }
+        if (rule === matchRule) invalid ??= { invalid: 'the match value is NULL', code: 'match_missing', field: rule.name }
         else if (rule.ifNull === 'reject')
           invalid ??= { invalid: 'the value is NULL and the mapping says `ifNull: reject`', code: 'null', field: rule.name }
-        else if (rule.ifNull === 'clear') parts.push(`${rule.label}:${clear}`)
+        else if (rule.ifNull === 'clear') parts.push(rule.label + clear)
         continue
       }
-      const encoded = rule.encode(text)
+      const encoded = typeof text === 'string' ? rule.encode(text) : { ...text, code: 'template' }
       if ('invalid' in encoded) {
         invalid ??= { invalid: encoded.invalid, code: encoded.code, field: rule.name }
         continue
       }
-      parts.push(`${rule.label}:${encoded.json}`)
-      if (index !== matchRule) continue
+      parts.push(rule.label + encoded.json)
+      if (rule !== matchRule) continue
       match = jsonAsText(encoded.json)
       if (match === '') {
         match = null
@@ -81,7 +82,7 @@ function fieldRule({
   field: FieldDescription | null
   destination: Pick<Destination, 'encoder'>
 }): FieldRule {
-  const label = JSON.stringify(name)
+  const label = `${JSON.stringify(name)}:`
   if (typeof mapping !== 'string' && 'value' in mapping) {
     const { value } = mapping
     const text = value === null ? null : String(value)
@@ -90,10 +91,11 @@ function fieldRule({
   }
   const ifNull = typeof mapping === 'string' ? 'clear' : (mapping.ifNull ?? 'clear')
   const columnName = typeof mapping === 'string' ? mapping : 'column' in mapping ? mapping.column : plainColumn(mapping.template)
-  if (columnName === null && typeof mapping !== 'string' && 'template' in mapping) {
+  const index = columns.findIndex((column) => column.name === columnName)
+  // `{{ true }}` looks like a column and is none.
+  if (index < 0 && typeof mapping !== 'string' && 'template' in mapping) {
     return { name, label, read: compileTemplate(mapping.template, columns), encode: destination.encoder(field, 'text'), ifNull }
   }
-  const index = columns.findIndex((column) => column.name === columnName)
   const kind = columns[index]?.kind ?? 'text'
   return { name, label, read: (row) => row[index] ?? null, encode: destination.encoder(field, kind), ifNull }
 }

@@ -3,6 +3,7 @@ import type { Column, Destination, FieldDescription, ObjectDescription } from '.
 import { ConnectorError } from '../../connectors/errors.ts'
 import type { SyncSpec } from '../../state/spec.ts'
 import { compileMapping } from '../plan/map.ts'
+import { escapePointer } from '../references.ts'
 import { usedColumns } from '../definition.ts'
 import { templateColumns } from '../plan/template.ts'
 
@@ -55,7 +56,7 @@ function fieldProblems(spec: SyncSpec, object: ObjectDescription): Problem[] {
   const problems: Problem[] = []
   for (const name of Object.keys(spec.fields)) {
     const field = fields.get(name)
-    const pointer = `/fields/${name}`
+    const pointer = `/fields/${escapePointer(name)}`
     if (!field)
       problems.push({ pointer, message: `${object.name} has no field ${name}; ${theRest('near names are', [...fields.keys()], name)}` })
     else if (!field.writable && name !== spec.match) problems.push({ pointer, message: `${name} of ${object.name} is read-only` })

@@ -52,6 +52,7 @@ class CopyReading implements Reading {
     this.#sql = input.sql
     this.keyCodec = new KeyCodec(input.selection.keyParts)
     this.#signal.addEventListener('abort', this.#abort)
+    if (this.#signal.aborted) this.#abort()
   }
 
   async *blocks(): AsyncGenerator<RowBlock> {

@@ -121,6 +121,6 @@ async function checkDatabase({ db }: ApiDeps): Promise<Check> {
 }
 
 function toChange({ op, key, fields, error }: Static<typeof Previewed>['changes'][number]): Static<typeof PreviewedChange> {
-  const { field = null, ...said } = error ?? {}
-  return { op, key, fields: parse(fields), error: error === null ? null : { code: said.code ?? '', message: said.message ?? '', ...(field === null ? {} : { field }) } }
+  const { code, message, field } = error ?? { code: '', message: '', field: null }
+  return { op, key, fields: parse(fields), error: error === null ? null : { code, message, ...(field === null ? {} : { field }) } }
 }

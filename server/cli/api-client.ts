@@ -14,6 +14,8 @@ export interface ApiRequest {
   readonly body?: unknown
   readonly headers?: Readonly<Record<string, string>>
   readonly signal?: AbortSignal
+  /** Default: JSON.parse. One that keeps all digits where the answer holds row values. */
+  readonly parse?: (text: string) => unknown
   /** Default 120 s: what asks a worker may take a minute. */
   readonly timeoutMs?: number
 }
@@ -109,10 +111,10 @@ export function apiClient(env: Environment): ApiClient {
 }
 
 /** Undefined: not JSON. */
-function parse(text: string): unknown {
+function parse(text: string, read: (text: string) => unknown = JSON.parse): unknown {
   if (text === '') return null
   try {
-    return JSON.parse(text)
+    return read(text)
   } catch {
     return undefined
   }

@@ -32,8 +32,9 @@ export function refuseProblems(problems: readonly DocumentProblem[], warnings: r
     process.stdout.write(`${JSON.stringify({ valid: false, problems: sorted, warnings }, null, 2)}\n`)
     throw new CliError(EXIT.configuration, '')
   }
-  const files = new Set(sorted.map(({ file }) => file)).size
-  const sum = `${count(sorted.length, 'problem')} in ${count(files, 'file')}.`
+  // What the API says of a stored resource stands in no file.
+  const files = new Set(sorted.map(({ file }) => file).filter((file) => file !== '')).size
+  const sum = `${count(sorted.length, 'problem')}${files === 0 ? '' : ` in ${count(files, 'file')}`}.`
   throw new CliError(EXIT.configuration, [...sorted.map(problemLine), sum].join('\n'))
 }
 

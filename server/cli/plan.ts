@@ -42,7 +42,7 @@ async function send(verb: 'plan' | 'apply', path: string, options: Options, env:
 const SIGNS = { create: ['+', 'green'], update: ['~', 'yellow'], delete: ['-', 'red'] } as const
 
 /** The changes as lines, then their sum. */
-export function planText({ changes, unchanged, effects }: PlanAnswer, colour: boolean): string[] {
+function planText({ changes, unchanged, effects }: PlanAnswer, colour: boolean): string[] {
   const lines = changes.flatMap(({ op, kind, name, paths }) => {
     const [sign, shade] = SIGNS[op]
     const head = `${sign} ${kind} ${name}`

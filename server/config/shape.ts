@@ -65,7 +65,10 @@ function readDocument(input: unknown): Read {
   const issues: Issue[] = []
   if (kindText === undefined) issues.push({ pointer: '', message: `"kind" is missing; it is one of ${KINDS.join(', ')}` })
   else if (kind === null)
-    issues.push({ pointer: '/kind', message: `unknown kind; it is one of ${KINDS.join(', ')}${typeof kindText === 'string' ? didYouMean(kindText, KINDS) : ''}` })
+    issues.push({
+      pointer: '/kind',
+      message: `unknown kind; it is one of ${KINDS.join(', ')}${typeof kindText === 'string' ? didYouMean(kindText, KINDS) : ''}`,
+    })
   if (name === undefined) issues.push({ pointer: '', message: '"name" is missing' })
   else issues.push(...explain(Name, name, {}, '/name'))
   if (version !== undefined && version !== 1) issues.push({ pointer: '/version', message: 'must be 1, the only version there is' })

@@ -1,8 +1,6 @@
-import { parse, stringify } from 'lossless-json'
+import { LosslessNumber } from 'lossless-json'
 import type pg from 'pg'
-import type { Stored } from './ask.ts'
-
-export type System = 'hubspot' | 'webhook'
+import { readJson, type Stored, type System } from './ask.ts'
 
 /** One record as the destination has to hold it: by what it is found there, each field as JSON text, so that every digit counts. */
 export interface Wanted {
@@ -32,7 +30,7 @@ export async function wantedOf(db: pg.Client, system: System): Promise<Map<strin
     `select id::text, ${key} as key, jsonb_build_object(${fields})::text as fields
      from (select *, count(*) over (partition by id) as times from analytics.customers) as c where id is not null and times = 1`,
   )
-  return new Map(rows.map((row) => [row.id, { key: row.key, fields: exactly(parse(row.fields)) }]))
+  return new Map(rows.map((row) => [row.id, { key: row.key, fields: exactly(readJson(system, row.fields)) }]))
 }
 
 /** With these customers as they were before: their rows cannot be sent, so what the destination holds of them has to stay. */
@@ -47,6 +45,16 @@ export function withUnchanged(
     if (was !== undefined) all.set(id, was)
   }
   return all
+}
+
+/** How many records have to be written or removed to get from one to the other. */
+export function stepsBetween(before: ReadonlyMap<string, Wanted>, after: ReadonlyMap<string, Wanted>): number {
+  const same = [...after].filter(([id, { key, fields }]) => {
+    const was = before.get(id)
+    return was !== undefined && was.key === key && [...fields].every(([name, value]) => was.fields.get(name) === value)
+  })
+  const gone = [...before.keys()].filter((id) => !after.has(id))
+  return after.size - same.length + gone.length
 }
 
 /** What is not as it should be, one line for each record; empty: every record agrees in every mapped field, and there is no other. */
@@ -74,5 +82,5 @@ function keyAt({ key, fields }: Stored, system: System): string {
 
 function exactly(fields: unknown): Map<string, string> {
   const entries: [string, unknown][] = typeof fields === 'object' && fields !== null ? Object.entries(fields) : []
-  return new Map(entries.map(([name, value]) => [name, stringify(value) ?? 'undefined']))
+  return new Map(entries.map(([name, value]) => [name, value instanceof LosslessNumber ? value.value : JSON.stringify(value)]))
 }

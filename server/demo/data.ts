@@ -73,10 +73,9 @@ export async function createWarehouse(serverUrl: string, rows: number): Promise<
 export async function changeWarehouse(url: string, rows: number): Promise<Broken> {
   const changed = Math.floor(rows / 100)
   return withWarehouse(url, async (db) => {
-    const { rows: picked } = await db.query<{ id: string }>(
-      'select id::text from analytics.customers order by md5(id::text) limit $1',
-      [changed + REMOVED + 2],
-    )
+    const { rows: picked } = await db.query<{ id: string }>('select id::text from analytics.customers order by md5(id::text) limit $1', [
+      changed + REMOVED + 2,
+    ])
     const ids = picked.map(({ id }) => id)
     const [badEmail = '', twice = ''] = ids.slice(changed + REMOVED)
     await db.query('begin')
@@ -88,9 +87,7 @@ export async function changeWarehouse(url: string, rows: number): Promise<Broken
     await db.query('delete from analytics.customers where id = any($1::bigint[])', [ids.slice(changed, changed + REMOVED)])
     await db.query(`update analytics.customers set email = replace(email, '@', ' at '), updated_at = now() where id = $1`, [badEmail])
     await db.query('insert into analytics.customers select * from analytics.customers where id = $1', [twice])
-    await db.query(
-      `insert into analytics.customers values (null, 'no.body@example.com', 'No', 'Body', 'free', 0, true, now(), now())`,
-    )
+    await db.query(`insert into analytics.customers values (null, 'no.body@example.com', 'No', 'Body', 'free', 0, true, now(), now())`)
     await db.query('commit')
     return { badEmail, twice }
   })

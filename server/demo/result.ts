@@ -1,5 +1,4 @@
-import type { System } from './agreement.ts'
-import type { Rejection, Run, Tally } from './ask.ts'
+import type { Rejection, Run, System, Tally } from './ask.ts'
 
 export const ROUNDS = ['first', 'second'] as const
 export type Round = (typeof ROUNDS)[number]

@@ -1,5 +1,5 @@
-import { differences, wantedOf, withUnchanged, type System, type Wanted } from './agreement.ts'
-import { hasEnded, type Asked, type Run, type Tally } from './ask.ts'
+import { differences, stepsBetween, wantedOf, withUnchanged, type Wanted } from './agreement.ts'
+import { hasEnded, type Asked, type Run, type System, type Tally } from './ask.ts'
 import { changeWarehouse, REMOVED, withWarehouse, type Broken } from './data.ts'
 import { HUBSPOT_RATE, SYNCS } from './documents.ts'
 import { deliveredNote, type Progress } from './progress.ts'
@@ -17,12 +17,14 @@ export interface Stage {
 
 type Books = Readonly<Record<System, ReadonlyMap<string, Wanted>>>
 
+const NOTHING: Books = { hubspot: new Map(), webhook: new Map() }
+
 /** The story after everything is up and configured: load, change, load again; each time the destinations are asked what they hold. */
 export async function tellStory(stage: Stage): Promise<DemoResult> {
   const { progress, rows, warehouseUrl } = stage
   progress.start('first load', 'starting both runs')
   const firstWanted = await wantedNow(warehouseUrl)
-  const first = await loadBoth(stage, 'first', firstWanted)
+  const first = await loadBoth(stage, 'first', NOTHING, firstWanted)
 
   progress.start('changes', 'in the warehouse')
   const broken = await changeWarehouse(warehouseUrl, rows)
@@ -34,7 +36,7 @@ export async function tellStory(stage: Stage): Promise<DemoResult> {
   progress.end(`${count(Math.floor(rows / 100))} rows changed, ${REMOVED} deleted, 3 broken`)
 
   progress.start('second run', 'starting both runs')
-  const second = await loadBoth(stage, 'second', secondWanted)
+  const second = await loadBoth(stage, 'second', firstWanted, secondWanted)
   return { rows, rate: HUBSPOT_RATE, outcomes: [...first, ...second], owed: await owedOf(stage, broken) }
 }
 
@@ -42,31 +44,32 @@ function wantedNow(warehouseUrl: string): Promise<Books> {
   return withWarehouse(warehouseUrl, async (db) => ({ hubspot: await wantedOf(db, 'hubspot'), webhook: await wantedOf(db, 'webhook') }))
 }
 
-async function loadBoth(stage: Stage, round: Round, wanted: Books): Promise<Outcome[]> {
+async function loadBoth(stage: Stage, round: Round, before: Books, wanted: Books): Promise<Outcome[]> {
   const { ask, progress } = stage
-  const before = await Promise.all(SYSTEMS.map((system) => ask.tally(system)))
   const seen = new Map<System, Run>()
-  const runs = await Promise.all(
-    SYSTEMS.map((system) =>
-      follow(ask, system, (run) => {
-        seen.set(system, run)
-        const parts = SYSTEMS.map((each) => ({ name: NAMES[each], ...progressOf(seen.get(each)) }))
-        progress.update(sum(parts.map(({ done }) => done)), sum(parts.map(({ total }) => total)), deliveredNote(parts))
-      }),
-    ),
+  const parts = () => SYSTEMS.map((each) => ({ name: NAMES[each], ...progressOf(seen.get(each)) }))
+  const tell = (system: System, run: Run): void => {
+    seen.set(system, run)
+    const now = parts()
+    progress.update(sum(now.map(({ done }) => done)), sum(now.map(({ total }) => total)), deliveredNote(now))
+  }
+  const ended = await Promise.all(
+    SYSTEMS.map(async (system) => {
+      const earlier = await ask.tally(system)
+      return { system, earlier, run: await follow(ask, system, (run) => tell(system, run)) }
+    }),
   )
-  const parts = SYSTEMS.map((each) => ({ name: NAMES[each], ...progressOf(seen.get(each)) }))
-  progress.end(deliveredNote(parts))
-  return Promise.all(
-    SYSTEMS.map(async (system, i): Promise<Outcome> => {
-      const run = runs[i]
-      const earlier = before[i]
-      if (run === undefined || earlier === undefined) throw new Error(`no run of ${system}`)
+  progress.update(1, 1, 'asking the destinations what they hold')
+  const outcomes = await Promise.all(
+    ended.map(async ({ system, earlier, run }): Promise<Outcome> => {
       const holds = since(earlier, await ask.tally(system))
-      const problems = [...disagreements(run, holds), ...differences(wanted[system], await ask.held(system), system)]
+      const steps = stepsBetween(before[system], wanted[system])
+      const problems = [...disagreements(run, holds, steps), ...differences(wanted[system], await ask.held(system), system)]
       return { round, system, run, holds, problems }
     }),
   )
+  progress.end(`${deliveredNote(parts())}, compared one by one`)
+  return outcomes
 }
 
 /** Starts a run and asks for it until it has ended; a run that waits for a person would wait for ever. */
@@ -93,12 +96,13 @@ function since(before: Tally, after: Tally): Tally {
   }
 }
 
-/** What the run says against what the destination counted: each version that was delivered took effect once. */
-function disagreements(run: Run, holds: Tally): string[] {
+/** Each version that was delivered took effect once, and nothing was sent that the warehouse did not ask for. */
+function disagreements(run: Run, holds: Tally, steps: number): string[] {
   const { state, counts, error } = run
   return [
     ...(state === 'succeeded' || state === 'partial' ? [] : [`the run ended ${state}: ${error?.message ?? 'no reason given'}`]),
     ...(counts.rejected === 0 ? [] : [`the destination refused ${counts.rejected} records`]),
+    ...(counts.delivered === steps ? [] : [`${counts.delivered} were delivered, the warehouse asked for ${steps}`]),
     ...(holds.effective === counts.delivered ? [] : [`${counts.delivered} were delivered, ${holds.effective} writes took effect`]),
     ...(holds.repeated === 0 ? [] : [`${holds.repeated} writes arrived more than once`]),
   ]

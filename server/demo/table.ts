@@ -87,7 +87,14 @@ function renderRow([label, cell, choose]: Row, outcomes: readonly Outcome[], pai
 
 /** The cells of one line, those of a round side by side. */
 function inRounds(outcomes: readonly Outcome[], cell: (outcome: Outcome) => string): string {
-  return ROUNDS.map((round) => GAP + outcomes.filter((each) => each.round === round).map(cell).join('')).join('')
+  return ROUNDS.map(
+    (round) =>
+      GAP +
+      outcomes
+        .filter((each) => each.round === round)
+        .map(cell)
+        .join(''),
+  ).join('')
 }
 
 /** A round's name over its two columns. */

@@ -4,7 +4,7 @@ import { inspect } from 'node:util'
 import type { Query } from '../../connectors/contract.ts'
 import { openPostgres, postgres } from '../../connectors/postgres/index.ts'
 import { postgresFixture, type PostgresFixture } from './postgres-fixture.ts'
-import { fatalServer, stallingProxy } from './postgres-wire.ts'
+import { fatalServer, losingProxy, stallingProxy } from './postgres-wire.ts'
 import { eventually, failure, readAll, request } from './source-fixture.ts'
 
 describe('PostgreSQL failures', { timeout: 120_000 }, () => {
@@ -209,6 +209,12 @@ describe('PostgreSQL failures', { timeout: 120_000 }, () => {
     const source = openPostgres({ url: fixture.url }, { silenceMs: 40 })
     const { rows } = await readAll(source, request({ sql: 'select 1 as id from pg_sleep(0.6)' }, ['id'], []))
     assert.equal(rows.length, 1)
+  })
+
+  it('a row that got lost on its way: source, as the counts differ', async () => {
+    await using proxy = await losingProxy(fixture.url)
+    const { kind, message } = await failure(readAll(postgres.open({ url: proxy.url }), request(fixture.many(5), ['id'], [])))
+    assert.deepEqual({ kind, message }, { kind: 'source', message: 'short read: PostgreSQL declared 5 rows, 4 arrived' })
   })
 
   it('a connection that falls silent in mid-read is given up: source', async () => {

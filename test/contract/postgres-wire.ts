@@ -37,6 +37,36 @@ export async function stallingProxy(target: string): Promise<Listening & { reado
   return { ...listening, url: url.href, stall }
 }
 
+/** A way to a server that loses one row: the second CopyData message of a connection does not arrive. */
+export async function losingProxy(target: string): Promise<Listening & { readonly url: string }> {
+  const { hostname, port } = new URL(target)
+  const server = createServer((client) => {
+    const upstream = connect(Number(port), hostname)
+    client.pipe(upstream)
+    let held = Buffer.alloc(0)
+    let rows = 0
+    upstream.on('data', (chunk: Buffer) => {
+      held = Buffer.concat([held, chunk])
+      // One byte of type, then the length of the rest, itself included.
+      while (held.length >= 5 && held.length > held.readInt32BE(1)) {
+        const message = held.subarray(0, 1 + held.readInt32BE(1))
+        held = held.subarray(message.length)
+        const isRow = message[0] === 'd'.charCodeAt(0)
+        if (!isRow || ++rows !== 2) client.write(message)
+      }
+    })
+    const end = (): void => {
+      client.destroy()
+      upstream.destroy()
+    }
+    for (const socket of [client, upstream]) socket.on('error', end).on('close', end)
+  })
+  const listening = await listen(server)
+  const url = new URL(target)
+  url.host = `127.0.0.1:${listening.port}`
+  return { ...listening, url: url.href }
+}
+
 /** A server that offers TLS and hands on what is inside it. */
 export async function tlsProxy(
   target: string,

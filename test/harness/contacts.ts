@@ -66,9 +66,10 @@ export async function held(stack: Stack, system: 'hubspot' | 'webhook'): Promise
   return byEmail
 }
 
+/** What it should hold; HubSpot folds e-mails to lower case. */
 export async function wanted(stack: Stack): Promise<Record<string, unknown>> {
   const { rows } = await stack.warehouse.query<{ email: string; name: string | null }>('select email, name from contacts')
-  return Object.fromEntries(rows.map(({ email, name }) => [email, name]))
+  return Object.fromEntries(rows.map(({ email, name }) => [email.toLowerCase(), name]))
 }
 
 interface Totals {

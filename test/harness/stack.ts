@@ -159,4 +159,3 @@ async function createNamespace(address: string, namespace: string): Promise<void
     await connection.close()
   }
 }
-

@@ -17,7 +17,8 @@ type Documents = readonly Json[]
 const documentsOf = (text: string): Documents => parseAllDocuments(text).map((document) => document.toJS() as Json)
 const all = documentsOf(ALL)
 const without = (kind: string): Documents => all.filter((document) => document['kind'] !== kind)
-const changed = (kind: string, change: Json): Documents => all.map((document) => (document['kind'] === kind ? { ...document, ...change } : document))
+const changed = (kind: string, change: Json): Documents =>
+  all.map((document) => (document['kind'] === kind ? { ...document, ...change } : document))
 
 describe('configuration through the API', () => {
   let database: TestDatabase
@@ -33,7 +34,9 @@ describe('configuration through the API', () => {
     app = Fastify({ ajv: { customOptions: { removeAdditional: false } } })
     app.setErrorHandler((error, _request, reply) => {
       if (!(error instanceof Problem)) throw error
-      return reply.code(error.status).send({ ...error.extra, status: error.status, code: error.code, detail: error.detail, errors: error.errors })
+      return reply
+        .code(error.status)
+        .send({ ...error.extra, status: error.status, code: error.code, detail: error.detail, errors: error.errors })
     })
     await app.register(configRoutes, {
       db: database.pool,
@@ -42,7 +45,9 @@ describe('configuration through the API', () => {
         asked.push({ ...syncs })
         return answers
       },
-      onApplied: async () => void applied++,
+      onApplied: async () => {
+        applied++
+      },
       requireScope: (request, scope) => {
         if (request.headers['x-reader'] !== undefined) throw new Problem({ status: 403, code: 'scope', detail: `the token lacks ${scope}` })
       },
@@ -65,8 +70,10 @@ describe('configuration through the API', () => {
     return { status: answer.statusCode, headers: answer.headers, body: (answer.body === '' ? null : answer.json()) as Json }
   }
   const post = (verb: string, documents: Documents, options: Json = {}) => call('POST', `/v1/config/${verb}`, { documents, ...options })
-  const summary = ({ body }: { body: Json }): string[] => (body['changes'] as Json[]).map(({ op, kind, name }) => `${String(op)} ${String(kind)} ${String(name)}`)
-  const stored = async () => (await database.pool.query<{ kind: string; version: string }>('select kind, version from resource order by kind')).rows
+  const summary = ({ body }: { body: Json }): string[] =>
+    (body['changes'] as Json[]).map(({ op, kind, name }) => `${String(op)} ${String(kind)} ${String(name)}`)
+  const stored = async () =>
+    (await database.pool.query<{ kind: string; version: string }>('select kind, version from resource order by kind')).rows
 
   test('plan, apply and prune make the round trip', async () => {
     const order = ['create Source warehouse', 'create Destination crm', 'create Model customers', 'create Sync customers-to-crm']
@@ -80,15 +87,28 @@ describe('configuration through the API', () => {
     const other = changed('Model', { sql: 'select 2' })
     const plan = await post('plan', other)
     assert.deepEqual(plan.body['changes'], [
-      { op: 'update', kind: 'Model', name: 'customers', paths: [{ pointer: '/sql', before: 'select id, email from customers', after: 'select 2' }] },
+      {
+        op: 'update',
+        kind: 'Model',
+        name: 'customers',
+        paths: [{ pointer: '/sql', before: 'select id, email from customers', after: 'select 2' }],
+      },
     ])
     await post('apply', other)
-    assert.deepEqual((await stored()).map(({ kind, version }) => `${kind} ${version}`), ['Destination 1', 'Model 2', 'Source 1', 'Sync 1'])
+    assert.deepEqual(
+      (await stored()).map(({ kind, version }) => `${kind} ${version}`),
+      ['Destination 1', 'Model 2', 'Source 1', 'Sync 1'],
+    )
 
-    const fewer = without('Sync')
+    const fewer = other.filter((document) => document['kind'] !== 'Sync')
     assert.deepEqual((await post('plan', fewer)).body['changes'], [])
     assert.deepEqual(summary(await post('plan', fewer, { prune: true })), ['delete Sync customers-to-crm'])
-    assert.deepEqual(summary(await post('apply', [], { prune: true })), ['delete Sync customers-to-crm', 'delete Model customers', 'delete Destination crm', 'delete Source warehouse'])
+    assert.deepEqual(summary(await post('apply', [], { prune: true })), [
+      'delete Sync customers-to-crm',
+      'delete Model customers',
+      'delete Destination crm',
+      'delete Source warehouse',
+    ])
     assert.deepEqual(await stored(), [])
   })
 
@@ -107,7 +127,10 @@ describe('configuration through the API', () => {
   })
 
   test('documents that are wrong by themselves are refused with every place', async () => {
-    const { status, body } = await post('validate', [...changed('Sync', { mode: 'upset', feilds: {} }), { kind: 'Model', name: 'm', source: 'x', sqlFile: 'a.sql', primaryKey: 'id' }])
+    const { status, body } = await post('validate', [
+      ...changed('Sync', { mode: 'upset', feilds: {} }),
+      { kind: 'Model', name: 'm', source: 'x', sqlFile: 'a.sql', primaryKey: 'id' },
+    ])
     assert.equal(status, 400)
     assert.equal(body['code'], 'validation')
     assert.deepEqual(body['errors'], [
@@ -128,7 +151,11 @@ describe('configuration through the API', () => {
     const back = await post('plan', documentsOf(DESTINATION))
     assert.deepEqual(back.body['errors'], [
       { pointer: '', message: 'Sync customers-to-crm (stored): "object" is missing; a sync to hubspot must name the object it writes' },
-      { pointer: '', message: 'Sync customers-to-crm (stored): "match" is missing; a sync to hubspot must name the unique field that identifies a record' },
+      {
+        pointer: '',
+        message:
+          'Sync customers-to-crm (stored): "match" is missing; a sync to hubspot must name the unique field that identifies a record',
+      },
     ])
   })
 
@@ -136,7 +163,10 @@ describe('configuration through the API', () => {
     await post('apply', all)
     const { status, body } = await post('apply', without('Model'), { prune: true })
     assert.equal(status, 422)
-    assert.equal(body['detail'], '/documents/2/model: uses the Model "customers", which is stored but not given, so that --prune would delete it')
+    assert.equal(
+      body['detail'],
+      '/documents/2/model: uses the Model "customers", which is stored but not given, so that --prune would delete it',
+    )
     assert.equal((await stored()).length, 4)
   })
 
@@ -149,7 +179,10 @@ describe('configuration through the API', () => {
     const refused = await post('apply', [], { prune: true })
     assert.equal(refused.status, 409)
     assert.equal(refused.body['code'], 'run_active')
-    assert.equal(refused.body['detail'], 'the sync customers-to-crm cannot be deleted while a run is active or queued: cancel it, or wait for its end')
+    assert.equal(
+      refused.body['detail'],
+      'the sync customers-to-crm cannot be deleted while a run is active or queued: cancel it, or wait for its end',
+    )
     assert.equal((await call('DELETE', '/v1/syncs/customers-to-crm')).body['code'], 'run_active')
     assert.equal((await stored()).length, 4)
 
@@ -163,7 +196,8 @@ describe('configuration through the API', () => {
 
   test('plan says what is sent again', async () => {
     await post('apply', all)
-    const messages = async (documents: Documents) => ((await post('plan', documents)).body['effects'] as Json[]).map(({ message }) => message)
+    const messages = async (documents: Documents) =>
+      ((await post('plan', documents)).body['effects'] as Json[]).map(({ message }) => message)
     const fields = { email: 'email', id: 'id' }
     assert.deepEqual(await messages(changed('Sync', { match: 'id', fields })), [])
     sizes = { 'customers-to-crm': 9980 }
@@ -174,10 +208,15 @@ describe('configuration through the API', () => {
       'sync customers-to-crm: primaryKey changed, so it starts a new baseline; 9,980 records will be sent again, nothing is removed for the old one',
     ])
     assert.deepEqual(await messages(changed('Model', { primaryKey: ['id'], sql: 'select 3' })), [])
-    assert.deepEqual(await messages(changed('Sync', { fields })), ['sync customers-to-crm: the mapping changed, so the next run is full; 9,980 records will be sent again'])
-    assert.deepEqual(await messages(changed('Destination', { config: { accessToken: '${env:HUBSPOT_TOKEN}', baseUrl: 'https://eu.example' } })), [
-      'sync customers-to-crm: config.baseUrl changed of its destination; it goes on believing that 9,980 records are there. If it is another account now, give the destination a new name, or run with --verify',
+    assert.deepEqual(await messages(changed('Sync', { fields })), [
+      'sync customers-to-crm: the mapping changed, so the next run is full; 9,980 records will be sent again',
     ])
+    assert.deepEqual(
+      await messages(changed('Destination', { config: { accessToken: '${env:HUBSPOT_TOKEN}', baseUrl: 'https://eu.example' } })),
+      [
+        'sync customers-to-crm: config.baseUrl changed of its destination; it goes on believing that 9,980 records are there. If it is another account now, give the destination a new name, or run with --verify',
+      ],
+    )
   })
 
   test('connect asks a worker about the syncs that are concerned', async () => {
@@ -192,7 +231,10 @@ describe('configuration through the API', () => {
       { pointer: '/documents/2/fields', message: 'the model has no column emial; it has id, email' },
       { pointer: '/documents/0/primaryKey', message: 'the model has no column id; it has email' },
     ])
-    assert.deepEqual(asked.map((syncs) => Object.keys(syncs).sort()), [['customers-to-crm', 'second']])
+    assert.deepEqual(
+      asked.map((syncs) => Object.keys(syncs).sort()),
+      [['customers-to-crm', 'second']],
+    )
     assert.equal(asked[0]?.['second']?.source.connector, 'postgres')
     const reader = await call('POST', '/v1/config/plan', { documents: all, connect: true }, { 'x-reader': 'yes' })
     assert.equal(reader.status, 403)
@@ -214,18 +256,25 @@ describe('configuration through the API', () => {
 
     for (const name of ['a', 'b']) await call('PUT', `/v1/destinations/${name}`, { connector: 'hubspot', config })
     const first = await call('GET', '/v1/destinations?limit=2')
-    assert.deepEqual((first.body['data'] as Json[]).map(({ name }) => name), ['a', 'b'])
+    assert.deepEqual(
+      (first.body['data'] as Json[]).map(({ name }) => name),
+      ['a', 'b'],
+    )
     const next = await call('GET', `/v1/destinations?limit=2&cursor=${String(first.body['next'])}`)
-    assert.deepEqual((next.body['data'] as Json[]).map(({ name }) => name), ['crm'])
+    assert.deepEqual(
+      (next.body['data'] as Json[]).map(({ name }) => name),
+      ['crm'],
+    )
     assert.equal(next.body['next'], null)
     assert.equal((await call('GET', '/v1/destinations/nope')).body['detail'], 'there is no Destination "nope"')
   })
 
   test('single resources get the checks of documents', async () => {
     const refused = async (url: string, body: Json) => (await call('PUT', url, body)).body
-    assert.deepEqual((await refused('/v1/destinations/crm', { connector: 'hubspot', config: { accessToken: 'pat-1' }, name: 'x' }))['errors'], [
-      { pointer: '/name', message: 'unknown key "name"; known are connector, config' },
-    ])
+    assert.deepEqual(
+      (await refused('/v1/destinations/crm', { connector: 'hubspot', config: { accessToken: 'pat-1' }, name: 'x' }))['errors'],
+      [{ pointer: '/name', message: 'unknown key "name"; known are connector, config' }],
+    )
     assert.equal((await refused('/v1/destinations/crm', { connector: 'hubspot', config: { accessToken: 'pat-1' } }))['code'], 'validation')
     assert.deepEqual((await refused('/v1/models/m', { source: 'nope', sql: 'select 1', primaryKey: 'id' }))['errors'], [
       { pointer: '/source', message: 'there is no Source "nope"; there is no Source at all' },
@@ -236,7 +285,10 @@ describe('configuration through the API', () => {
   test('what is used is not deleted', async () => {
     await post('apply', all)
     const refused = await call('DELETE', '/v1/models/customers')
-    assert.deepEqual([refused.status, refused.body['code'], refused.body['detail']], [409, 'in_use', 'the Model "customers" is used by Sync customers-to-crm: delete or change that first'])
+    assert.deepEqual(
+      [refused.status, refused.body['code'], refused.body['detail']],
+      [409, 'in_use', 'the Model "customers" is used by Sync customers-to-crm: delete or change that first'],
+    )
     assert.equal((await call('DELETE', '/v1/syncs/customers-to-crm', undefined, { 'if-match': '"2"' })).status, 412)
     assert.equal((await call('DELETE', '/v1/syncs/customers-to-crm', undefined, { 'if-match': '"1"' })).status, 204)
     assert.equal((await call('DELETE', '/v1/syncs/customers-to-crm')).status, 404)
@@ -245,9 +297,19 @@ describe('configuration through the API', () => {
   test('changes at the same time are made one after the other', async () => {
     await post('apply', all)
     const deleteModel = call('DELETE', '/v1/models/customers')
-    const results = await Promise.all([deleteModel, ...['a', 'b', 'c'].map((name) => post('apply', documentsOf(SYNC.replace('customers-to-crm', name))))])
-    assert.deepEqual(results.map(({ status }) => status), [409, 200, 200, 200])
-    const puts = await Promise.all([1, 2, 3].map((n) => call('PUT', '/v1/models/customers', { source: 'warehouse', sql: `select ${n}`, primaryKey: 'id' }, { 'if-match': '"1"' })))
+    const results = await Promise.all([
+      deleteModel,
+      ...['a', 'b', 'c'].map((name) => post('apply', documentsOf(SYNC.replace('customers-to-crm', name)))),
+    ])
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      [409, 200, 200, 200],
+    )
+    const puts = await Promise.all(
+      [1, 2, 3].map((n) =>
+        call('PUT', '/v1/models/customers', { source: 'warehouse', sql: `select ${n}`, primaryKey: 'id' }, { 'if-match': '"1"' }),
+      ),
+    )
     assert.deepEqual(puts.map(({ status }) => status).sort(), [200, 412, 412])
   })
 })

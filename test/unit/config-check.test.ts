@@ -10,11 +10,16 @@ async function sync(change: (text: string) => string): Promise<string[]> {
 
 describe('documents together', () => {
   test('name what there is', async () => {
-    assert.deepEqual(await sync((text) => text.replace('model: customers', 'model: customer').replace('destination: crm', 'destination: cmr')), [
-      'sync.yaml:3:1: Sync customers-to-crm: model: there is no Model "customer"; there are customers',
-      'sync.yaml:4:1: Sync customers-to-crm: destination: there is no Destination "cmr"; there are crm',
+    assert.deepEqual(
+      await sync((text) => text.replace('model: customers', 'model: customer').replace('destination: crm', 'destination: cmr')),
+      [
+        'sync.yaml:3:1: Sync customers-to-crm: model: there is no Model "customer"; there are customers',
+        'sync.yaml:4:1: Sync customers-to-crm: destination: there is no Destination "cmr"; there are crm',
+      ],
+    )
+    assert.deepEqual((await validate({ 'a.yaml': MODEL })).lines, [
+      'a.yaml:3:1: Model customers: source: there is no Source "warehouse"; there is no Source at all',
     ])
-    assert.deepEqual((await validate({ 'a.yaml': MODEL })).lines, ['a.yaml:3:1: Model customers: source: there is no Source "warehouse"; there is no Source at all'])
   })
 
   test('are not told that something is missing which is only wrong', async () => {
@@ -51,10 +56,13 @@ describe('documents together', () => {
   })
 
   test('have templates that parse, told with the place in the template', async () => {
-    assert.deepEqual(await sync((text) => `${text}  name: { template: "{{ first | shout }}" }\n  open: { template: "a\\n {% if x %}" }\n`), [
-      'sync.yaml:10:11: Sync customers-to-crm: fields.name.template: the template does not parse: undefined filter: shout (line 1, column 1 of the template)',
-      'sync.yaml:11:11: Sync customers-to-crm: fields.open.template: the template does not parse: tag {% if x %} not closed (line 2, column 2 of the template)',
-    ])
+    assert.deepEqual(
+      await sync((text) => `${text}  name: { template: "{{ first | shout }}" }\n  open: { template: "a\\n {% if x %}" }\n`),
+      [
+        'sync.yaml:10:11: Sync customers-to-crm: fields.name.template: the template does not parse: undefined filter: shout (line 1, column 1 of the template)',
+        'sync.yaml:11:11: Sync customers-to-crm: fields.open.template: the template does not parse: tag {% if x %} not closed (line 2, column 2 of the template)',
+      ],
+    )
   })
 
   test('have schedules that exist', async () => {
@@ -72,7 +80,9 @@ describe('documents together', () => {
 
   test('do not follow each other in a circle', async () => {
     const named = (name: string, after: string) => `${SYNC.replace('customers-to-crm', name)}schedule: { after: ${after} }\n`
-    const { lines } = await validate({ 'a.yaml': [SOURCE, MODEL, DESTINATION, named('a', 'b'), named('b', 'c'), named('c', 'b')].join('---\n') })
+    const { lines } = await validate({
+      'a.yaml': [SOURCE, MODEL, DESTINATION, named('a', 'b'), named('b', 'c'), named('c', 'b')].join('---\n'),
+    })
     assert.deepEqual(lines, [
       'a.yaml:37:13: Sync b: schedule.after: the syncs follow each other in a circle: b after c after b',
       'a.yaml:48:13: Sync c: schedule.after: the syncs follow each other in a circle: c after b after c',
@@ -90,13 +100,16 @@ describe('documents together', () => {
   })
 
   test('crossing guards stay within 100%', async () => {
-    assert.deepEqual(await sync((text) => `${text}guards: { maxChanged: "100.5%" }\n`), ['sync.yaml:10:11: Sync customers-to-crm: guards.maxChanged: must not be more than 100%'])
+    assert.deepEqual(await sync((text) => `${text}guards: { maxChanged: "100.5%" }\n`), [
+      'sync.yaml:10:11: Sync customers-to-crm: guards.maxChanged: must not be more than 100%',
+    ])
   })
 })
 
 describe('a cron line', () => {
   test('is what Temporal understands', () => {
-    for (const good of ['* * * * *', '*/15 0-6,22 1 jan-mar MON', '0 6 * * 7', '@daily', ' 0  6 * * 1-5 ']) assert.equal(cronProblem(good), null, good)
+    for (const good of ['* * * * *', '*/15 0-6,22 1 jan-mar MON', '0 6 * * 7', '@daily', ' 0  6 * * 1-5 '])
+      assert.equal(cronProblem(good), null, good)
     for (const bad of ['60 * * * *', '* * 0 * *', '* * * 13 *', '* * * * 8', '*/0 * * * *', '5-1 * * * *', '1,,2 * * * *', 'x * * * *']) {
       assert.match(cronProblem(bad) ?? '', /is no /, bad)
     }

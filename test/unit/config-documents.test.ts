@@ -22,7 +22,11 @@ describe('documents', () => {
       configuration.given.map(({ resource }) => `${resource.kind} ${resource.name}`),
       ['Source warehouse', 'Model customers', 'Destination crm', 'Sync customers-to-crm'],
     )
-    assert.deepEqual(configuration.given[1]?.resource.spec, { source: 'warehouse', sql: 'select id, email from customers', primaryKey: 'id' })
+    assert.deepEqual(configuration.given[1]?.resource.spec, {
+      source: 'warehouse',
+      sql: 'select id, email from customers',
+      primaryKey: 'id',
+    })
   })
 
   test('of a mounted ConfigMap are read once', async () => {
@@ -39,12 +43,19 @@ describe('documents', () => {
 
   test('are asked for in a path that is there', async () => {
     await withFolder({}, async (folder) => {
-      await assert.rejects(readConfiguration(join(folder, 'nope')), (error) => error instanceof PathError && error.message === `${folder}/nope does not exist`)
+      await assert.rejects(
+        readConfiguration(join(folder, 'nope')),
+        (error) => error instanceof PathError && error.message === `${folder}/nope does not exist`,
+      )
     })
   })
 
   test('that are no YAML are told with the place, one error a file', async () => {
-    const { lines } = await validate({ 'crm.yaml': `kind: Source\n\tname: x\n`, 'open.yaml': 'kind: Model\nname: "x\n', 'twice.yaml': 'kind: Model\nkind: Sync\n' })
+    const { lines } = await validate({
+      'crm.yaml': `kind: Source\n\tname: x\n`,
+      'open.yaml': 'kind: Model\nname: "x\n',
+      'twice.yaml': 'kind: Model\nkind: Sync\n',
+    })
     assert.deepEqual(lines, [
       'crm.yaml:2:1: this is not valid YAML: Tabs are not allowed as indentation',
       'open.yaml:3:1: this is not valid YAML: Missing closing "quote',
@@ -71,10 +82,15 @@ describe('documents', () => {
   })
 
   test('with a value of the wrong type say what is wanted and what is there', async () => {
-    assert.deepEqual(await linesOf(ALL.replace('primaryKey: id', 'primaryKey: 1').replace('"${env:HUBSPOT_TOKEN}"', '"${env:HUBSPOT_TOKEN}", timeoutSeconds: "1m"')), [
-      'crm.yaml:10:1: Model customers: primaryKey: must be text or a list, but is a number; put it in quotes',
-      'crm.yaml:15:48: Destination crm: config.timeoutSeconds: must be a number, but is text',
-    ])
+    assert.deepEqual(
+      await linesOf(
+        ALL.replace('primaryKey: id', 'primaryKey: 1').replace('"${env:HUBSPOT_TOKEN}"', '"${env:HUBSPOT_TOKEN}", timeoutSeconds: "1m"'),
+      ),
+      [
+        'crm.yaml:10:1: Model customers: primaryKey: must be text or a list, but is a number; put it in quotes',
+        'crm.yaml:15:48: Destination crm: config.timeoutSeconds: must be a number, but is text',
+      ],
+    )
   })
 
   test('of a choice are judged by the branch that is meant', async () => {
@@ -130,25 +146,40 @@ guards: { maxRemoved: many, holdFor: 1 day, emptyModel: holt }
       'crm.yaml:3:1: Source warehouse: connector: there is no connector "postgress" for a Source; there are postgres; did you mean "postgres"?',
     ])
     const [line] = await linesOf(SOURCE.replace('postgres', 'webhook'))
-    assert.equal(line, 'crm.yaml:3:1: Source warehouse: connector: there is no connector "webhook" for a Source (it is one of a Destination); there are postgres')
+    assert.equal(
+      line,
+      'crm.yaml:3:1: Source warehouse: connector: there is no connector "webhook" for a Source (it is one of a Destination); there are postgres',
+    )
   })
 
   test('keep the digits of constants, or say that they cannot', async () => {
-    assert.deepEqual(await linesOf(ALL.replace('  email: email', '  email: email\n  n: { value: 9007199254740993 }\n  m: { value: 0.1 }')), [
-      'crm.yaml:26:15: this number has more digits than can be kept; put it in quotes',
-    ])
+    assert.deepEqual(
+      await linesOf(ALL.replace('  email: email', '  email: email\n  n: { value: 9007199254740993 }\n  m: { value: 0.1 }')),
+      ['crm.yaml:26:15: this number has more digits than can be kept; put it in quotes'],
+    )
   })
 })
 
 describe('a model', () => {
   const asFile = (line: string) => ({ 'crm.yaml': ALL.replace('sql: select id, email from customers', line) })
   const manifest = (nodes: Record<string, unknown>) => JSON.stringify({ nodes })
-  const dbtModel = (extra: Record<string, unknown>) => ({ resource_type: 'model', name: 'customers', database: 'dwh', schema: 'marts', alias: 'dim_customers', ...extra })
+  const dbtModel = (extra: Record<string, unknown>) => ({
+    resource_type: 'model',
+    name: 'customers',
+    database: 'dwh',
+    schema: 'marts',
+    alias: 'dim_customers',
+    ...extra,
+  })
 
   test('takes its SQL from a file beside the document', async () => {
     const { lines, configuration } = await validate({ ...asFile('sqlFile: sql/customers.sql'), 'sql/customers.sql': 'select 1\n' })
     assert.deepEqual(lines, [])
-    assert.deepEqual(configuration.given.find(({ resource }) => resource.kind === 'Model')?.resource.spec, { source: 'warehouse', sql: 'select 1', primaryKey: 'id' })
+    assert.deepEqual(configuration.given.find(({ resource }) => resource.kind === 'Model')?.resource.spec, {
+      source: 'warehouse',
+      sql: 'select 1',
+      primaryKey: 'id',
+    })
   })
 
   test('whose file is not there is told once', async () => {
@@ -158,14 +189,19 @@ describe('a model', () => {
 
   test('takes its relation from a dbt manifest', async () => {
     const found = async (node: unknown, model = 'customers') => {
-      const files = { ...asFile(`dbt: { manifest: target/manifest.json, model: ${model} }`), 'target/manifest.json': manifest({ 'model.shop.customers': node }) }
+      const files = {
+        ...asFile(`dbt: { manifest: target/manifest.json, model: ${model} }`),
+        'target/manifest.json': manifest({ 'model.shop.customers': node }),
+      }
       const { lines, configuration } = await validate(files)
       const spec = configuration.given.find(({ resource }) => resource.kind === 'Model')?.resource.spec
       return { lines, table: spec && 'table' in spec ? spec.table : null }
     }
     assert.equal((await found(dbtModel({ relation_name: '"dwh"."marts"."x"' }))).table, '"dwh"."marts"."x"')
     assert.equal((await found(dbtModel({}), 'model.shop.customers')).table, '"dwh"."marts"."dim_customers"')
-    assert.deepEqual((await found(dbtModel({}), 'customer')).lines, ['crm.yaml:9:40: the manifest has no model "customer"; there are customers'])
+    assert.deepEqual((await found(dbtModel({}), 'customer')).lines, [
+      'crm.yaml:9:40: the manifest has no model "customer"; there are customers',
+    ])
     assert.deepEqual((await found(dbtModel({ relation_name: null, config: { materialized: 'ephemeral' } }))).lines, [
       'crm.yaml:9:40: the model "customers" is ephemeral: dbt builds no relation that could be read',
     ])
@@ -173,7 +209,9 @@ describe('a model', () => {
 
   test('reads exactly one thing', async () => {
     const lines = async (line: string) => (await validate(asFile(line))).lines
-    assert.deepEqual(await lines('sql: select 1\ntable: customers'), ['crm.yaml:10:1: Model customers: table: has "sql" and "table"; only one of them is allowed'])
+    assert.deepEqual(await lines('sql: select 1\ntable: customers'), [
+      'crm.yaml:10:1: Model customers: table: has "sql" and "table"; only one of them is allowed',
+    ])
     assert.deepEqual(await lines('sql: select 1\nsqlFile: x.sql'), ['crm.yaml:10:1: has "sql" and "sqlFile"; only one of them is allowed'])
     assert.deepEqual(await lines('# nothing'), ['crm.yaml:6:1: Model customers: says nowhere what to read: give one of sql and table'])
   })

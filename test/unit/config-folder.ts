@@ -18,7 +18,9 @@ export async function withFolder<T>(files: Readonly<Record<string, string>>, use
 }
 
 /** What `validate` says about the files, line by line, paths relative to the folder. */
-export function validate(files: Readonly<Record<string, string>>): Promise<{ readonly lines: string[]; readonly configuration: Configuration }> {
+export function validate(
+  files: Readonly<Record<string, string>>,
+): Promise<{ readonly lines: string[]; readonly configuration: Configuration }> {
   return withFolder(files, async (folder) => {
     const configuration = await readConfiguration(folder)
     const together = checkTogether(configuration).map((finding) => placed(finding, configuration.documents))

@@ -27,16 +27,33 @@ describe('a secret in the clear', () => {
     for (const value of ['"x${env:A}"', '"${env:A} "', 'https://x']) {
       assert.match((await refusals(`${HUBSPOT}{ accessToken: ${value} }`)).join('\n'), /^accessToken: is a secret in the clear/, value)
     }
-    assert.deepEqual(await refusals(`${HUBSPOT}{ oauth: { clientId: a, clientSecret: b, refreshToken: "\${file:/run/secrets/tailrace/r}" } }`), [
-      `oauth.clientSecret: is a secret in the clear; ${advice}`,
-    ])
+    assert.deepEqual(
+      await refusals(`${HUBSPOT}{ oauth: { clientId: a, clientSecret: b, refreshToken: "\${file:/run/secrets/tailrace/r}" } }`),
+      [`oauth.clientSecret: is a secret in the clear; ${advice}`],
+    )
     assert.deepEqual(await refusals(`${HUBSPOT}{}`), [': has no credentials; give one of accessToken, oauth'])
   })
 
   test('is refused as the password of an address', async () => {
-    const wrong = ['postgres://u:hunter2@h/db', 'postgres://u:hunter2${env:A}@h/db', 'postgres://h/db?user=u&password=hunter2', 'postgres://u:p/w@h/db', 'postgres://u:12#x@h/db']
-    for (const url of wrong) assert.deepEqual(await refusals(SOURCE.replace('${env:WAREHOUSE_URL}', url)), [`url: holds a password in the clear; ${urlAdvice}`], url)
-    const right = ['${env:A}', 'postgres://${env:U}:${env:P}@h:5432/db', 'postgres://u:${file:/run/secrets/tailrace/p}@${env:H}:${env:PORT}/db?sslmode=verify-full', 'postgres://u@[::1]:5432/db']
+    const wrong = [
+      'postgres://u:hunter2@h/db',
+      'postgres://u:hunter2${env:A}@h/db',
+      'postgres://h/db?user=u&password=hunter2',
+      'postgres://u:p/w@h/db',
+      'postgres://u:12#x@h/db',
+    ]
+    for (const url of wrong)
+      assert.deepEqual(
+        await refusals(SOURCE.replace('${env:WAREHOUSE_URL}', url)),
+        [`url: holds a password in the clear; ${urlAdvice}`],
+        url,
+      )
+    const right = [
+      '${env:A}',
+      'postgres://${env:U}:${env:P}@h:5432/db',
+      'postgres://u:${file:/run/secrets/tailrace/p}@${env:H}:${env:PORT}/db?sslmode=verify-full',
+      'postgres://u@[::1]:5432/db',
+    ]
     for (const url of right) assert.deepEqual(await refusals(SOURCE.replace('${env:WAREHOUSE_URL}', url)), [], url)
     assert.deepEqual(await refusals(SOURCE.replace('${env:WAREHOUSE_URL}', 'hunter2')), [`url: is a secret in the clear; ${urlAdvice}`])
   })
@@ -49,7 +66,9 @@ describe('a secret in the clear', () => {
   })
 
   test('is refused in notifications', async () => {
-    const { lines } = await validate({ 'a.yaml': 'kind: Notification\nname: n\nurl: https://u:pw@x.example\nsecret: whsec_abc\non: [failed]\n' })
+    const { lines } = await validate({
+      'a.yaml': 'kind: Notification\nname: n\nurl: https://u:pw@x.example\nsecret: whsec_abc\non: [failed]\n',
+    })
     assert.deepEqual(lines, [
       `a.yaml:3:1: Notification n: url: holds a password in the clear; ${urlAdvice}`,
       `a.yaml:4:1: Notification n: secret: is a secret in the clear; ${advice}`,
@@ -68,10 +87,22 @@ describe('a secret in the clear', () => {
 describe('a reference', () => {
   test('to our own settings or out of the secrets folder is refused', async () => {
     const of = (text: string) => refusals(`${HUBSPOT}{ accessToken: "${text}" }`)
-    for (const name of ['DATABASE_URL', 'DATABASE_URL_FILE', 'TAILRACE_API_TOKEN', 'TEMPORAL_API_KEY', 'OTEL_EXPORTER_OTLP_HEADERS', 'LOG_LEVEL', 'tailrace_api_token']) {
-      assert.deepEqual(await of(`\${env:${name}}`), [`accessToken: \${env:${name}} is refused: it is one of Tailrace's own settings, which configuration must not reach`])
+    for (const name of [
+      'DATABASE_URL',
+      'DATABASE_URL_FILE',
+      'TAILRACE_API_TOKEN',
+      'TEMPORAL_API_KEY',
+      'OTEL_EXPORTER_OTLP_HEADERS',
+      'LOG_LEVEL',
+      'tailrace_api_token',
+    ]) {
+      assert.deepEqual(await of(`\${env:${name}}`), [
+        `accessToken: \${env:${name}} is refused: it is one of Tailrace's own settings, which configuration must not reach`,
+      ])
     }
-    assert.deepEqual(await of('${file:/run/secrets/tailrace/../../x}'), ['accessToken: ${file:/run/secrets/tailrace/../../x} is refused: the path must not contain "." or ".."'])
+    assert.deepEqual(await of('${file:/run/secrets/tailrace/../../x}'), [
+      'accessToken: ${file:/run/secrets/tailrace/../../x} is refused: the path must not contain "." or ".."',
+    ])
     assert.deepEqual(await of('${file:token}'), ['accessToken: ${file:token} is refused: the path must be absolute'])
   })
 
@@ -83,7 +114,10 @@ describe('a reference', () => {
   })
 
   test('may stand for a number', async () => {
-    assert.deepEqual(await refusals(`${WEBHOOK}{ url: "\${env:U}", secret: "\${env:S}", batchSize: "\${env:N}", numbers: "\${env:M}" }`), [])
+    assert.deepEqual(
+      await refusals(`${WEBHOOK}{ url: "\${env:U}", secret: "\${env:S}", batchSize: "\${env:N}", numbers: "\${env:M}" }`),
+      [],
+    )
   })
 })
 
@@ -152,11 +186,15 @@ describe('resolving on a worker', () => {
     })
     assert.equal(await problemOf(`\${file:${secretsDir}/nope}`), 'config.a.b.0: ${file:/secrets/nope}: there is no such file on the worker')
     assert.equal(await problemOf(`\${file:${secretsDir}/empty}`), 'config.a.b.0: ${file:/secrets/empty}: the file is empty')
-    assert.equal(await problemOf(`\${file:${root}/secrets}`), 'config.a.b.0: ${file:/secrets} is refused: only files below /secrets (TAILRACE_SECRETS_DIR) may be read')
+    assert.equal(
+      await problemOf(`\${file:${root}/secrets}`),
+      'config.a.b.0: ${file:/secrets} is refused: only files below /secrets (TAILRACE_SECRETS_DIR) may be read',
+    )
   })
 
   test('never leaves the secrets folder', async () => {
-    const outside = (name: string) => `config.a.b.0: \${file:${name}} is refused: only files below /secrets (TAILRACE_SECRETS_DIR) may be read`
+    const outside = (name: string) =>
+      `config.a.b.0: \${file:${name}} is refused: only files below /secrets (TAILRACE_SECRETS_DIR) may be read`
     assert.equal(await problemOf(`\${file:${root}/outside}`), outside('/outside'))
     assert.equal(await problemOf(`\${file:${secretsDir}/leak}`), outside('/secrets/leak'))
     assert.equal(await problemOf(`\${file:${root}/secrets-of-others/x}`), outside('/secrets-of-others/x'))
@@ -168,7 +206,10 @@ describe('resolving on a worker', () => {
     assert.match(await problemOf('${env:DATABASE_URL}', { DATABASE_URL: 'hunter2' }), /is refused: it is one of Tailrace's own settings/)
     const env = { DATABASE_URL_FILE: join(secretsDir, 'database') }
     for (const name of ['database', 'other-name']) {
-      assert.equal(await problemOf(`\${file:${secretsDir}/${name}}`, env), `config.a.b.0: \${file:/secrets/${name}} is refused: the file holds one of Tailrace's own settings`)
+      assert.equal(
+        await problemOf(`\${file:${secretsDir}/${name}}`, env),
+        `config.a.b.0: \${file:/secrets/${name}} is refused: the file holds one of Tailrace's own settings`,
+      )
     }
   })
 })

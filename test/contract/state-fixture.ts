@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import pg from 'pg'
+import { packLines } from '../../activities/plan/batch.ts'
+import { activateRun } from '../../state/fence.ts'
+import { claimBatch, openBatches, type ClaimedBatch } from '../../state/ledger.ts'
+import { migrate } from '../../state/migrate.ts'
+import { endRun } from '../../state/run-row.ts'
+import { SegmentWriter, type PackedSegment } from '../../state/segment.ts'
+import type { Settlement } from '../../state/settle.ts'
+import { publishPlan, stageBatches, type PlanBooks, type StagedBatch } from '../../state/staging.ts'
+import { freshDatabase, type TestDatabase } from '../harness/database.ts'
+
+export const ACCOUNT = 'account'
+export const NO_BOOKS: PlanBooks = { invalid: [], settledRejections: [], renamed: [], currentAgain: [] }
+
+/** A migrated state database of its own. */
+export async function openState(): Promise<TestDatabase> {
+  const db = await freshDatabase()
+  await migrate(db.pool)
+  return db
+}
+
+let syncs = 0
+/** A sync that no other test of the file has. */
+export const newSync = (): string => `sync-${++syncs}`
+
+export interface RunOptions {
+  readonly dryRun?: boolean
+  /** Null: the destination cannot be read back. */
+  readonly settleAfterMs?: number | null
+  readonly generation?: number
+}
+
+/** A run that takes the sync's active place, as if the one before had been terminated in Temporal. */
+export async function newRun(db: pg.Pool, sync: string, { dryRun = false, settleAfterMs = 1000, generation = 1 }: RunOptions = {}): Promise<string> {
+  const id = randomUUID()
+  const older = await db.query<{ id: string }>(`select id from run where sync = $1 and slot = 'active'`, [sync])
+  for (const { id: run } of older.rows)
+    await endRun(db, { run, sync, outcome: 'failed', error: { code: 'terminated', message: '' }, waiting: null, mappingId: null })
+  await db.query(
+    `insert into run (id, sync, slot, trigger, dry_run, definition, generation) values ($1, $2, 'active', 'test', $3, $4, $5)`,
+    [id, sync, dryRun, JSON.stringify({ settleAfterMs }), generation],
+  )
+  return id
+}
+
+export async function activate(db: pg.Pool, run: string, sync: string, kind: 'delivers' | 'adopts' | 'looks' = 'delivers') {
+  const activated = await activateRun(db, { run, sync, keepStaleMatches: true, kind })
+  assert.ok(activated, 'the run is the one to go')
+  await db.query('update sync_state set generation = greatest(generation, 1) where sync = $1', [sync])
+  return activated
+}
+
+/** Entries in key order; the fingerprint is sixteen times the number, 0 for a removal. */
+export function pack(records: Readonly<Record<string, number | { fingerprint: number; match: string }>>): PackedSegment {
+  const all = Object.entries(records)
+  const writer = new SegmentWriter(typeof all[0]?.[1] === 'object')
+  for (const [key, record] of all) {
+    const [fingerprint, match] = typeof record === 'number' ? [record, null] : [record.fingerprint, record.match]
+    writer.add(Buffer.from(key), Buffer.alloc(16, fingerprint), match)
+  }
+  const packed = writer.take()
+  assert.ok(packed)
+  return packed
+}
+
+export function staged(seq: number, records: Parameters<typeof pack>[0], more: Partial<StagedBatch> = {}): StagedBatch {
+  const packed = pack(records)
+  const lines = Object.keys(records).map((key) => JSON.stringify({ id: key, op: 'upsert', key, fields: {} }))
+  const phase = more.phase ?? 'upsert'
+  const ops = (phase === 'remove' ? 'r' : 'a').repeat(packed.size)
+  return { ...packed, seq, phase, ops, payload: packLines(lines), doubtful: false, onBooks: false, waitMs: 0, ...more }
+}
+
+export async function publish(
+  db: pg.Pool,
+  { run, sync, batches, plan = randomUUID(), books = NO_BOOKS, dryRun = false }: { run: string; sync: string; batches: readonly StagedBatch[]; plan?: string; books?: PlanBooks; dryRun?: boolean },
+): Promise<boolean> {
+  await stageBatches(db, run, plan, batches)
+  const counts = { read: 0, unchanged: 0, added: 0, changed: 0, removed: 0, retried: 0, invalid: 0 }
+  const published = { plan, counts, upsertBatches: batches.length, removeBatches: 0, holds: [] }
+  return publishPlan(db, { run, sync, published, books, dryRun })
+}
+
+/** A sync with an active run and a published plan of these batches. */
+export async function published(db: pg.Pool, batches: readonly StagedBatch[], options: RunOptions = {}) {
+  const sync = newSync()
+  const run = await newRun(db, sync, options)
+  await activate(db, run, sync)
+  assert.ok(await publish(db, { run, sync, batches }))
+  return { sync, run, ids: await batchIds(db, run) }
+}
+
+export async function batchIds(db: pg.Pool, run: string): Promise<number[]> {
+  const { rows } = await db.query<{ id: number }>('select id from batch where run = $1 order by seq, id', [run])
+  return rows.map(({ id }) => id)
+}
+
+export const allOpen = (db: pg.Pool, run: string) => openBatches(db, { run, phase: 'upsert', fromSeq: 0, toSeq: 1000 })
+
+export async function claim(db: pg.Pool, id: number, attempt = 0): Promise<ClaimedBatch> {
+  const claimed = await claimBatch(db, { id, attempt }, ACCOUNT)
+  assert.ok(claimed, 'claimed')
+  return claimed
+}
+
+/** Everything delivered, nothing else. */
+export function settlement(sync: string, batch: { id: number; attempt: number }, more: Partial<Settlement> = {}): Settlement {
+  return {
+    id: batch.id,
+    attempt: batch.attempt,
+    sync,
+    generation: 1,
+    delivered: 1,
+    skipped: 0,
+    rejected: 0,
+    acknowledged: 'all',
+    outcomes: null,
+    rejections: [],
+    closed: { keys: [], matches: [] },
+    child: null,
+    ...more,
+  }
+}
+
+/** Everything that the ledger's statements could touch, to see that nothing was. */
+export async function snapshot(db: pg.Pool, sync: string): Promise<unknown> {
+  const tables = {
+    batch: `select b.* from batch b join run r on r.id = b.run where r.sync = $1 order by b.id`,
+    baseline: `select * from baseline_segment where sync = $1 order by generation, first_key, seq`,
+    doubt: 'select * from doubt where sync = $1 order by key',
+    stale: 'select * from stale_match where sync = $1 order by key, match',
+    rejection: 'select * from rejection where sync = $1 order by id',
+    state: 'select * from sync_state where sync = $1',
+  }
+  const found: Record<string, unknown> = {}
+  for (const [name, sql] of Object.entries(tables)) found[name] = (await db.query(sql, [sync])).rows
+  return found
+}
+
+/** A pool of one connection inside a transaction: what runs on it is not committed until `commit`. */
+export async function inFlight(db: TestDatabase): Promise<{ pool: pg.Pool; commit(): Promise<void> }> {
+  const pool = new pg.Pool({ connectionString: db.url, max: 1 })
+  await pool.query('begin')
+  return {
+    pool,
+    async commit() {
+      await pool.query('commit')
+      await pool.end()
+    },
+  }
+}
+
+/** Waits until so many sessions of the database wait for a lock. */
+export async function blocked(db: pg.Pool, count = 1): Promise<void> {
+  const limit = performance.now() + 20_000
+  for (;;) {
+    const { rows } = await db.query<{ n: number }>(
+      `select count(*) as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+    )
+    if ((rows[0]?.n ?? 0) >= count) return
+    if (performance.now() > limit) throw new Error('nobody waits for a lock')
+  }
+}
