@@ -14,6 +14,12 @@ const chromium = process.env.CHROMIUM ?? '/usr/bin/chromium'
 /** The page is given so many milliseconds of its own clock, in which requests that are under way do not count. */
 const PATIENCE_MS = 20_000
 
+const FONT_PX = 15
+const LINE_PX = 21
+const MARGIN_PX = 24
+/** Width of a DejaVu Sans Mono letter. */
+const LETTER = 0.602
+
 mkdirSync(images, { recursive: true })
 const folder = mkdtempSync(join(tmpdir(), 'tailrace-pictures-'))
 const demo = spawn(process.execPath, ['dist/server/demo/main.js', '--keep'], {
@@ -30,7 +36,8 @@ try {
   await picture(`file://${page}`, 'demo.png', sizeOf(table))
   const link = /first +HubSpot +(http\S+)/.exec(text)?.[1]
   if (link === undefined) throw new Error('the demo printed no link to the first HubSpot run')
-  await picture(link, 'temporal-run.png', { width: 1400, height: 960 })
+  await picture(link.replace(/history$/, 'user-metadata'), 'temporal-details.png', { width: 1400, height: 886 })
+  await picture(link, 'temporal-run.png', { width: 1400, height: 886 })
 } finally {
   demo.kill('SIGINT')
   await ended
@@ -66,12 +73,6 @@ async function picture(url, name, { width, height }) {
   ])
   process.stdout.write(`${file}\n`)
 }
-
-const FONT_PX = 15
-const LINE_PX = 21
-const MARGIN_PX = 24
-/** Width of a DejaVu Sans Mono letter. */
-const LETTER = 0.602
 
 function sizeOf(text) {
   const lines = text

@@ -47,28 +47,58 @@ export async function activateRun(
   }
 }
 
+interface Closing {
+  readonly run: string
+  readonly sync: string
+  readonly keepStaleMatches: boolean
+  readonly inherit: boolean
+}
+
+const OLDER = `b.run = r.id and r.sync = $1 and r.id <> $2 and b.state in ('planned', 'sending') and coalesce(b.heir, b.run) <> $2`
+
+/**
+ * Locks what is open, waiting for statements of older runs that are under way, then closes it. Such a statement may leave a child
+ * batch that the lock did not see, so it is repeated until nothing is open.
+ */
+async function closeOlderBatches(client: pg.ClientBase, closing: Closing): Promise<void> {
+  const older = [closing.sync, closing.run]
+  for (;;) {
+    const { rows } = await client.query<{ id: number }>(`select b.id from batch b, run r where ${OLDER} for update of b`, older)
+    await closeBatches(
+      client,
+      closing,
+      rows.map(({ id }) => id),
+    )
+    const left = await client.query(`select 1 from batch b, run r where ${OLDER} limit 1`, older)
+    if (left.rowCount === 0) return
+  }
+}
+
 /** `definition.settleAfterMs` is null where the destination cannot be read back. */
-async function closeOlderBatches(
+async function closeBatches(
   client: pg.ClientBase,
-  { run, sync, keepStaleMatches, inherit }: { run: string; sync: string; keepStaleMatches: boolean; inherit: boolean },
+  { run, sync, keepStaleMatches, inherit }: Closing,
+  batches: readonly number[],
 ): Promise<void> {
-  const older = `b.run = r.id and r.sync = $1 and r.id <> $2 and b.state in ('planned', 'sending') and coalesce(b.heir, b.run) <> $2`
+  const older = `${OLDER} and b.id = any($3::bigint[])`
+  // Doubtful and never claimed (a dry run's, for one): what made it doubtful is on the books, nothing of it was sent.
   await client.query(
-    `update batch b set state = 'discarded' from run r where ${older} and b.state = 'planned' and not b.doubtful and b.heir is null`,
-    [sync, run],
+    `update batch b set state = 'discarded' from run r
+     where ${older} and b.state = 'planned' and b.heir is null and (not b.doubtful or (b.attempt = 0 and b.parent is null))`,
+    [sync, run, batches],
   )
   if (inherit) {
     await client.query(
       `update batch b set heir = $2 from run r join sync_state s on s.sync = r.sync
      where ${older} and r.definition ->> 'settleAfterMs' is null and r.generation = s.generation`,
-      [sync, run],
+      [sync, run, batches],
     )
   }
   const { rows } = await client.query<{ phase: string; entries: Buffer; wait_ms: number }>(
     `update batch b set state = 'doubt' from run r where ${older}
      returning b.phase, b.entries,
        extract(epoch from coalesce(b.sent_at, clock_timestamp()) - clock_timestamp())::float8 * 1000 + coalesce((r.definition ->> 'settleAfterMs')::float8, 0) as wait_ms`,
-    [sync, run],
+    [sync, run, batches],
   )
   for (const batch of rows) {
     const entries = unpack(batch.entries)
@@ -85,6 +115,18 @@ async function closeOlderBatches(
       )
     }
   }
+}
+
+/** The baseline generation for what identifies the records, without moving anything; 0, which is always empty, for a new identity. */
+export async function peekGeneration(
+  db: pg.Pool,
+  { sync, baselineId, keyParts }: { sync: string; baselineId: string; keyParts: string },
+): Promise<number> {
+  const { rows } = await db.query<{ generation: number }>(
+    'select generation from sync_state where sync = $1 and baseline_id = $2 and key_parts = $3',
+    [sync, baselineId, keyParts],
+  )
+  return rows[0]?.generation ?? 0
 }
 
 /**

@@ -63,7 +63,7 @@ export async function changeResources<T extends { readonly changes: readonly Res
 ): Promise<T> {
   return inTransaction(db, async (client) => {
     // Readers go on; writers queue up here, so that every decision is made on what the one before left.
-    // nolock
+    await client.query('lock table resource in share row exclusive mode')
     const decision = decide({ stored: await allResources(client), busySyncs: await busySyncs(client) })
     for (const change of decision.changes) await carryOut(client, change)
     if (decision.changes.length > 0) await client.query(`notify tailrace_config`)

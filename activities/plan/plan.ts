@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
 import { BaselineReader } from '../../state/baseline.ts'
-import { chooseGeneration } from '../../state/fence.ts'
+import { chooseGeneration, peekGeneration } from '../../state/fence.ts'
 import { PlanTables } from '../../state/plan-tables.ts'
 import { loadRun, syncState, type RunRecord } from '../../state/run-row.ts'
 import { publishPlan, readStaged, rewriteStaged, type PlanCounts } from '../../state/staging.ts'
@@ -47,12 +47,8 @@ async function planModel(deps: Deps, row: RunRecord, signal: AbortSignal): Promi
     signal,
   })
   const ground = await openGround(definition, reading, destination)
-  const generation = await chooseGeneration(deps.db, {
-    run,
-    sync: row.sync,
-    baselineId: definition.baselineId,
-    keyParts: reading.keyCodec.signature,
-  })
+  const identity = { sync: row.sync, baselineId: definition.baselineId, keyParts: reading.keyCodec.signature }
+  const generation = row.dryRun ? await peekGeneration(deps.db, identity) : await chooseGeneration(deps.db, { run, ...identity })
   if (generation === null) throw superseded()
   const published = row.adopt
     ? await adoptModel(deps, { run, definition, ground, generation })

@@ -4,7 +4,7 @@ import { endTerminatedRun, startRun, workflowIdOf, type LaunchDeps } from '../..
 import type { RunControl, RunRef } from './deps.ts'
 import { Problem } from './problem.ts'
 
-const CALL_MS = 5_000
+const CALL_MS = 3_000
 const ANSWER_MS = 10_000
 
 /** Steers runs through Temporal. A call that gets no answer in time may still take effect; every one is safe to repeat. */

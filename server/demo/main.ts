@@ -1,7 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { CliError, EXIT } from '../cli/exit.ts'
 import { asking } from './ask.ts'
-import { boot, type Booted } from './boot.ts'
+import type { Booted } from './boot.ts'
 import { FEWEST_ROWS } from './data.ts'
 import { demoDocuments, HUBSPOT_PER_TEN_SECONDS } from './documents.ts'
 import { renderKept } from './kept.ts'
@@ -64,6 +64,8 @@ async function runDemo(options: Options, signal: AbortSignal): Promise<number> {
   let booted: Booted | null = null
   try {
     progress.start('boot', 'PostgreSQL, Temporal, API, worker, stand-ins')
+    // Not before the options are known to be right: it brings the Temporal SDK.
+    const { boot } = await import('./boot.ts')
     booted = await boot({ env: process.env, rows: options.rows, usualPorts: options.keep === true, tell, signal })
     const { stack, sandboxUrl } = booted
     const broke = stack.failed.then((reason) => Promise.reject(new CliError(EXIT.failed, `Stopped, because the part ${reason}`)))

@@ -122,7 +122,7 @@ async function owedOf({ ask, warehouseUrl }: Stage, { badEmail }: Broken): Promi
       })),
     ),
   )
-  return lists.flat()
+  return lists.flatMap((list) => list.sort((a, b) => a.rejection.code.localeCompare(b.rejection.code)))
 }
 
 function sum(numbers: readonly number[]): number {

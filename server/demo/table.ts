@@ -69,7 +69,7 @@ export function renderTable({ rows, rate, outcomes, owed }: DemoResult, paint: P
     line,
     ...block('the destinations say', HOLDS),
     line,
-    paint.faint(`HubSpot's stand-in was sent ${rate}.`),
+    paint.faint(`Rate to HubSpot: ${rate}.`),
     ...renderOwed(owed, outcomes, paint),
     '',
   ].join('\n')
@@ -107,8 +107,8 @@ function heading(text: string, paint: Paint): string {
 function renderOwed(owed: readonly Owed[], outcomes: readonly Outcome[], paint: Paint): string[] {
   if (owed.length === 0) return []
   const lines = owed.map(({ system, rejection, email }) => {
-    const reason = rejection.field === null ? rejection.message : `${rejection.field} ${rejection.message}`
-    const value = rejection.field === 'email' && email !== null ? `: ${email}` : ''
+    const reason = rejection.field === null ? rejection.message : `${rejection.field}: ${rejection.message}`
+    const value = rejection.field === 'email' && email !== null ? ` (${email})` : ''
     return `  ${NAMES[system].padEnd(9)}${`id ${keyText(rejection.key)}`.padEnd(10)}${cut(`${reason}${value}`, 78)}`
   })
   const partial = outcomes.some(({ run }) => run.state === 'partial')
@@ -116,7 +116,7 @@ function renderOwed(owed: readonly Owed[], outcomes: readonly Outcome[], paint: 
   return ['', `${paint.strong('Owed')}: rows that cannot be sent${why}`, ...lines, paint.faint(WEBHOOK_NOTE)]
 }
 
-const WEBHOOK_NOTE = 'To the webhook an invalid e-mail is a text like any other: there that row went out, as a change.'
+const WEBHOOK_NOTE = 'To the webhook an invalid e-mail is a text like any other: that row went there as a change.'
 
 /** The links to Temporal's web UI, one for each run. */
 export function renderLinks(outcomes: readonly Outcome[]): string {

@@ -90,7 +90,8 @@ function recordingControl(asked: string[]): RecordingControl {
 }
 
 export async function insertSync({ db }: Pick<ApiFixture, 'db'>, name: string, keyParts?: readonly KeyPart[]): Promise<void> {
-  await db.query(`insert into resource (kind, name, spec) values ('Sync', $1, '{"model": "m", "destination": "d"}')`, [name])
+  const spec = { model: 'm', destination: 'd', mode: 'upsert', fields: { a: 'a' } }
+  await db.query(`insert into resource (kind, name, spec) values ('Sync', $1, $2)`, [name, JSON.stringify(spec)])
   if (keyParts) await db.query('insert into sync_state (sync, generation, key_parts) values ($1, 1, $2)', [name, keyParts.join(',')])
 }
 

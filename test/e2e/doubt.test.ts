@@ -8,7 +8,7 @@ import { startStack, type Role, type Stack } from '../harness/stack.ts'
 const UPSERT = { on: 'hubspot', method: 'POST', path: 'batch/upsert' }
 
 for (const destination of ['hubspot', 'webhook'] as const) {
-  describe(`doubt · ${destination}`, { timeout: 180_000 }, () => {
+  describe(`doubt · ${destination}`, { timeout: 240_000 }, () => {
     let stack: Stack
     let worker: Role
     const write = destination === 'hubspot' ? UPSERT : { on: 'webhook', method: 'POST' }
@@ -64,20 +64,25 @@ for (const destination of ['hubspot', 'webhook'] as const) {
       await exactlyOnce(35)
     })
 
-    test('a frozen worker wakes up after its batch was taken over: it sends nothing', async () => {
-      await fault(stack, { ...write, do: 'hold' })
-      const id = await accept(stack)
-      await holding(stack, 1)
-      worker.process.kill('SIGSTOP')
-      const second = await stack.start('worker')
-      const run = await stack.ended(id)
-      worker.process.kill('SIGCONT')
-      await release(stack)
-      assert.deepEqual([run.state, run.counts['delivered']], ['succeeded', 35], JSON.stringify(run))
-      await second.kill()
-      assert.equal((await stack.run('contacts')).counts['unchanged'], 35)
-      assert.deepEqual(await held(stack, destination), await wanted(stack))
-    })
+    // A minute and a half: tasks go on being handed to the frozen worker's polls. Once is enough.
+    test(
+      'a frozen worker wakes up after its batch was taken over: it sends nothing',
+      { skip: destination === 'webhook' && 'slow; the fence is the same' },
+      async () => {
+        await fault(stack, { ...write, do: 'hold' })
+        const id = await accept(stack)
+        await holding(stack, 1)
+        worker.process.kill('SIGSTOP')
+        const second = await stack.start('worker')
+        const run = await stack.ended(id)
+        worker.process.kill('SIGCONT')
+        await release(stack)
+        assert.deepEqual([run.state, run.counts['delivered']], ['succeeded', 35], JSON.stringify(run))
+        await second.kill()
+        assert.equal((await stack.run('contacts')).counts['unchanged'], 35)
+        assert.deepEqual(await held(stack, destination), await wanted(stack))
+      },
+    )
 
     test('A, then B with unknown outcome, the run terminated, then A again: the destination ends with A', async () => {
       await stack.run('contacts')
