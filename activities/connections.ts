@@ -28,12 +28,12 @@ export class Connections {
 
   async source(endpoint: Endpoint): Promise<{ connector: SourceConnector; source: Source }> {
     const connector = sourceConnector(endpoint.connector)
-    return { connector, source: connector.open(await resolveReferences(endpoint.config, this.#secrets)) }
+    return { connector, source: connector.open(await resolveReferences(endpoint.config, this.#secrets, connector.config)) }
   }
 
   async destination(endpoint: Endpoint): Promise<{ connector: DestinationConnector; destination: Destination }> {
     const connector = destinationConnector(endpoint.connector)
-    const config = await resolveReferences(endpoint.config, this.#secrets)
+    const config = await resolveReferences(endpoint.config, this.#secrets, connector.config)
     const fingerprint = createHash('sha256')
       .update(JSON.stringify([endpoint.connector, config]))
       .digest('hex')

@@ -36,7 +36,6 @@ try {
   await picture(`file://${page}`, 'demo.png', sizeOf(table))
   const link = /first +HubSpot +(http\S+)/.exec(text)?.[1]
   if (link === undefined) throw new Error('the demo printed no link to the first HubSpot run')
-  await picture(link.replace(/history$/, 'user-metadata'), 'temporal-details.png', { width: 1400, height: 886 })
   await picture(link, 'temporal-run.png', { width: 1400, height: 886 })
 } finally {
   demo.kill('SIGINT')

@@ -75,8 +75,13 @@ function processMetrics(): Registry {
 function listen(server: Server, { host, port }: ObserveOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {
-      const taken = cause.code === 'EADDRINUSE' ? 'is in use: stop what listens there, or choose another' : `cannot be listened on (${cause.code ?? 'unknown'}): choose another`
-      reject(new CliError(EXIT.failed, `Port ${port} of ${host} for metrics ${taken} by TAILRACE_METRICS_PORT (0: any free one).`, { cause }))
+      const taken =
+        cause.code === 'EADDRINUSE'
+          ? 'is in use: stop what listens there, or choose another'
+          : `cannot be listened on (${cause.code ?? 'unknown'}): choose another`
+      reject(
+        new CliError(EXIT.failed, `Port ${port} of ${host} for metrics ${taken} by TAILRACE_METRICS_PORT (0: any free one).`, { cause }),
+      )
     })
     server.listen(port, host, resolve)
   })

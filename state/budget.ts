@@ -1,7 +1,7 @@
 import type pg from 'pg'
 
 /**
- * One rate budget per destination account, shared by every worker and sync: a bucket that holds one second's requests.
+ * One rate budget per destination account, shared by every worker and sync: a bucket that holds one second's requests, at least one.
  * A taker goes into debt and waits it off, so callers keep their order and the rate is never exceeded.
  * Returns how long to wait before sending, in milliseconds; `paused` when the account asked for quiet (nothing was taken).
  */
@@ -11,12 +11,12 @@ export async function takeRequest(
   requestsPerSecond: number,
 ): Promise<{ waitMs: number } | { paused: PauseState }> {
   const { rows } = await db.query<{ wait_ms: number | null; paused_ms: number | null; reason: string | null }>(
-    `insert into account_budget as a (account, requests_per_second, tokens) values ($1, null, $2 - 1)
+    `insert into account_budget as a (account, requests_per_second, tokens) values ($1, null, greatest(1, $2::float8) - 1)
      on conflict (account) do update set
        tokens = case when a.paused_until > clock_timestamp() then a.tokens
-         else least(coalesce(a.requests_per_second, $2), a.tokens + extract(epoch from clock_timestamp() - a.refilled_at) * coalesce(a.requests_per_second, $2)) - 1 end,
+         else least(greatest(1, coalesce(a.requests_per_second, $2::float8)), a.tokens + extract(epoch from clock_timestamp() - a.refilled_at) * coalesce(a.requests_per_second, $2::float8)) - 1 end,
        refilled_at = case when a.paused_until > clock_timestamp() then a.refilled_at else clock_timestamp() end
-     returning case when a.tokens < 0 then -a.tokens / coalesce(a.requests_per_second, $2) * 1000 else 0 end as wait_ms,
+     returning case when a.tokens < 0 then -a.tokens / coalesce(a.requests_per_second, $2::float8) * 1000 else 0 end as wait_ms,
        extract(epoch from a.paused_until - clock_timestamp())::float8 * 1000 as paused_ms, a.pause_reason as reason`,
     [account, requestsPerSecond],
   )

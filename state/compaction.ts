@@ -40,15 +40,16 @@ export async function baselineSize(
 export async function compactBaseline(client: pg.ClientBase, sync: string, generation: number, beat: () => void): Promise<void> {
   await client.query('begin isolation level repeatable read')
   try {
+    // The least seq that was read: whatever this snapshot does not see was settled later and has to win.
     const { rows } = await client.query<{ seq: string | null }>(
-      'select max(seq) as seq from baseline_segment where sync = $1 and generation = $2',
+      'select min(seq) as seq from baseline_segment where sync = $1 and generation = $2',
       [sync, generation],
     )
     const seq = Number(rows[0]?.seq ?? 0)
     const reader = new BaselineReader(client, { sync, generation, cursorName: 'compaction' })
     let more = await reader.next()
     // The open cursor goes on seeing what is deleted here; the new blocks need the room in the primary key.
-    await client.query('delete from baseline_segment where sync = $1 and generation = $2 and seq <= $3', [sync, generation, seq])
+    await client.query('delete from baseline_segment where sync = $1 and generation = $2', [sync, generation])
     let blocks: PackedSegment[] = []
     let writer = new SegmentWriter(reader.current?.hasMatch ?? false)
     const flush = async (least: number) => {

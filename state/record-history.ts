@@ -5,7 +5,12 @@ import { SegmentCursor } from './segment.ts'
 
 export interface RecordHistory {
   /** What the destination acknowledged last; null: nothing, or its removal. */
-  readonly acknowledged: { readonly fingerprint: string; readonly run: string | null; readonly at: string | null; readonly fields: unknown } | null
+  readonly acknowledged: {
+    readonly fingerprint: string
+    readonly run: string | null
+    readonly at: string | null
+    readonly fields: unknown
+  } | null
   readonly inDoubt: boolean
   /** Every run that planned it, newest first, within retention. */
   readonly runs: readonly (Omit<Change, 'key'> & { readonly run: string; readonly at: string | null })[]
@@ -28,7 +33,15 @@ export async function recordHistory(db: pg.Pool, sync: string, key: WantedKey): 
   const runs = rows.flatMap((batch) =>
     recordsOf(batch)
       .filter(({ change }) => sameKey(change.key, key.shown))
-      .map(({ change: { key: _, ...change } }) => ({ run: batch.run, at: batch.sentAt?.toISOString() ?? null, ...change })),
+      .map(({ change: { op, fields, outcome, batch: name, error } }) => ({
+        run: batch.run,
+        at: batch.sentAt?.toISOString() ?? null,
+        op,
+        fields,
+        outcome,
+        batch: name,
+        error,
+      })),
   )
   const fingerprint = await acknowledgedFingerprint(db, sync, key.bytes)
   const last = runs.find(({ op, outcome }) => op !== 'removed' && (outcome === 'delivered' || outcome === 'skipped'))

@@ -33,18 +33,20 @@ export async function listRejections(
   query: { readonly sync: string; readonly limit: number; readonly cursor?: string | undefined },
 ): Promise<{ data: Rejection[]; next: string | null }> {
   const [after] = decodeCursor(query.cursor, [/^([0-9a-f]{2})*$/]) ?? [null]
-  const { rows } = await db.query<Selected>(`${SELECT} where sync = $1 and ($2::text is null or id > decode($2, 'hex')) order by id limit $3`, [
-    query.sync,
-    after,
-    query.limit + 1,
-  ])
+  const { rows } = await db.query<Selected>(
+    `${SELECT} where sync = $1 and ($2::text is null or id > decode($2, 'hex')) order by id limit $3`,
+    [query.sync, after, query.limit + 1],
+  )
   const last = rows.length > query.limit ? rows[query.limit - 1] : undefined
   return { data: rows.slice(0, query.limit).map(toRejection), next: last ? encodeCursor([last.id.toString('hex')]) : null }
 }
 
 /** The rejection of one key, given as answers show it; null: there is none. */
 export async function rejectionOf(db: pg.Pool, sync: string, key: string | readonly string[]): Promise<Rejection | null> {
-  const { rows } = await db.query<Selected>(`${SELECT} where sync = $1 and key = $2::jsonb order by last_at desc limit 1`, [sync, JSON.stringify(key)])
+  const { rows } = await db.query<Selected>(`${SELECT} where sync = $1 and key = $2::jsonb order by last_at desc limit 1`, [
+    sync,
+    JSON.stringify(key),
+  ])
   return rows[0] ? toRejection(rows[0]) : null
 }
 
@@ -57,6 +59,12 @@ export async function retryRejections(db: pg.Pool, sync: string, key: string | r
   return rowCount ?? 0
 }
 
-function toRejection({ id: _, firstAt, lastAt, nextAttempt, ...row }: Selected): Rejection {
-  return { ...row, firstAt: firstAt.toISOString(), lastAt: lastAt.toISOString(), nextAttempt: nextAttempt?.toISOString() ?? null }
+function toRejection(row: Selected): Rejection {
+  const { key, op, field, class: kind, code, message, attempts, run } = row
+  const times = {
+    firstAt: row.firstAt.toISOString(),
+    lastAt: row.lastAt.toISOString(),
+    nextAttempt: row.nextAttempt?.toISOString() ?? null,
+  }
+  return { key, op, field, class: kind, code, message, attempts, run, ...times }
 }

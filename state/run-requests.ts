@@ -55,7 +55,11 @@ export async function acceptRun(db: pg.Pool, request: RunRequest): Promise<Accep
 }
 
 /** Null: the key is ours now. A concurrent call with the same key waits here until the first one is done. */
-async function claimKey(client: pg.ClientBase, { key, bodyHash }: { key: string; bodyHash: string }, run: string): Promise<Decision | null> {
+async function claimKey(
+  client: pg.ClientBase,
+  { key, bodyHash }: { key: string; bodyHash: string },
+  run: string,
+): Promise<Decision | null> {
   const { rowCount } = await client.query(
     `insert into idempotency_key as k (key, body_hash, run) values ($1, $2, $3)
      on conflict (key) do update set body_hash = excluded.body_hash, run = excluded.run, created_at = clock_timestamp()
@@ -63,7 +67,9 @@ async function claimKey(client: pg.ClientBase, { key, bodyHash }: { key: string;
     [key, bodyHash, run],
   )
   if (rowCount === 1) return null
-  const { rows } = await client.query<{ body_hash: string; run: string }>('select body_hash, run from idempotency_key where key = $1', [key])
+  const { rows } = await client.query<{ body_hash: string; run: string }>('select body_hash, run from idempotency_key where key = $1', [
+    key,
+  ])
   const first = rows[0]
   if (!first) throw new Error('an idempotency key vanished while it was read')
   return { kind: first.body_hash === bodyHash ? 'replayed' : 'mismatch', run: first.run }
@@ -101,21 +107,18 @@ async function lockSync(client: pg.ClientBase, sync: string): Promise<void> {
 /** A run whose turn has come takes the free place first, so that nobody overtakes it. */
 async function openSlots(client: pg.ClientBase, sync: string): Promise<{ active: string | undefined; next: string | undefined }> {
   await promote(client, sync)
-  const { rows } = await client.query<{ id: string; slot: 'active' | 'next' }>('select id, slot from run where sync = $1 and slot is not null', [sync])
+  const { rows } = await client.query<{ id: string; slot: 'active' | 'next' }>(
+    'select id, slot from run where sync = $1 and slot is not null',
+    [sync],
+  )
   return { active: rows.find(({ slot }) => slot === 'active')?.id, next: rows.find(({ slot }) => slot === 'next')?.id }
 }
 
 async function insertRun(client: pg.ClientBase, request: RunRequest, id: string, slot: 'active' | 'next'): Promise<void> {
-  await client.query(`insert into run (id, sync, slot, trigger, full_plan, verify, dry_run, adopt) values ($1, $2, $3, $4, $5, $6, $7, $8)`, [
-    id,
-    request.sync,
-    slot,
-    request.trigger,
-    request.full,
-    request.verify,
-    request.dryRun,
-    request.adopt,
-  ])
+  await client.query(
+    `insert into run (id, sync, slot, trigger, full_plan, verify, dry_run, adopt) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+    [id, request.sync, slot, request.trigger, request.full, request.verify, request.dryRun, request.adopt],
+  )
 }
 
 /** The run that waits does what both requests ask for. False: a dry run or an adoption cannot stand for anything else. */

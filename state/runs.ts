@@ -66,9 +66,12 @@ from run r left join lateral (
 type Planned = Partial<Record<'read' | 'unchanged' | 'added' | 'changed' | 'removed' | 'retried' | 'invalid', number>>
 
 type Selected = Omit<RunRow, 'counts'> &
-  Pick<RunCounts, 'owed' | 'delivered' | 'skipped' | 'rejected' | 'inDoubt'> & { readonly planned: Planned | null; readonly createdAt: string }
+  Pick<RunCounts, 'owed' | 'delivered' | 'skipped' | 'rejected' | 'inDoubt'> & {
+    readonly planned: Planned | null
+    readonly createdAt: string
+  }
 
-function toRow({ planned, owed, delivered, skipped, rejected, inDoubt, createdAt: _, ...row }: Selected): RunRow {
+function toRow({ planned, owed, delivered, skipped, rejected, inDoubt, ...row }: Selected): RunRow {
   const { read = 0, unchanged = 0, added = 0, changed = 0, removed = 0, retried = 0, invalid = 0 } = planned ?? {}
   const counts = { read, unchanged, added, changed, removed, retried, invalid, owed, delivered, skipped, rejected, inDoubt }
   return { ...row, counts }
@@ -114,7 +117,9 @@ export async function listRuns(db: pg.Pool, query: RunQuery): Promise<{ data: Ru
 
 /** How many runs are in each state that is not an end. */
 export async function countOpenRuns(db: pg.Pool): Promise<Map<string, number>> {
-  const { rows } = await db.query<{ state: string; runs: string }>(`select state, count(*) as runs from run where slot is not null group by state`)
+  const { rows } = await db.query<{ state: string; runs: string }>(
+    `select state, count(*) as runs from run where slot is not null group by state`,
+  )
   return new Map(rows.map(({ state, runs }) => [state, Number(runs)]))
 }
 
@@ -137,7 +142,10 @@ export interface RunView {
 export function runView(row: RunRow, { uiUrl, namespace }: { readonly uiUrl: string | null; readonly namespace: string }): RunView {
   const workflowId = `sync/${row.sync}`
   const runId = row.temporalRunId
-  const url = uiUrl === null || runId === null ? null : `${uiUrl}/namespaces/${namespace}/workflows/${encodeURIComponent(workflowId)}/${runId}/history`
+  const url =
+    uiUrl === null || runId === null
+      ? null
+      : `${uiUrl}/namespaces/${namespace}/workflows/${encodeURIComponent(workflowId)}/${runId}/history`
   const { id, sync, state, trigger, full, dryRun, counts, waiting, error } = row
   return {
     id,

@@ -147,16 +147,24 @@ async function settleWhole(db: pg.Pool, s: Settlement): Promise<boolean> {
   return rows.length === 1
 }
 
-/** Replaces a claimed batch, of which nothing was applied, by its halves; they are written down before they are sent. */
-export async function splitBatch(db: pg.Pool, batch: { id: number; attempt: number }, halves: readonly ChildBatch[]): Promise<boolean> {
-  const { rows } = await db.query(
+/**
+ * Replaces a claimed batch, of which nothing was applied, by its halves; they are written down before they are sent. Their ids, in
+ * order. Null: the claim is not ours any more, nothing was changed.
+ */
+export async function splitBatch(
+  db: pg.Pool,
+  batch: { id: number; attempt: number },
+  halves: readonly ChildBatch[],
+): Promise<number[] | null> {
+  const { rows } = await db.query<{ id: number }>(
     `with b as (
        update batch b set state = 'split' where b.id = $1 and b.attempt = $2 and b.state = 'sending' and ${FENCE} returning b.*
      ), child as (
        ${CHILD} from b, unnest($3::bytea[], $4::bytea[], $5::int[], $6::text[], $7::bytea[], $8::bytea[], $9::boolean[], $10::float8[])
          as c (first_key, last_key, size, ops, payload, entries, doubtful, wait_ms)
+       returning id
      )
-     select 1 from b`,
+     select id from child order by id`,
     [
       batch.id,
       batch.attempt,
@@ -170,5 +178,5 @@ export async function splitBatch(db: pg.Pool, batch: { id: number; attempt: numb
       halves.map((c) => c.waitMs),
     ],
   )
-  return rows.length === 1
+  return rows.length > 0 ? rows.map(({ id }) => id) : null
 }

@@ -11,10 +11,10 @@ import { Gate, MAX_CLAIM_AGE_MS } from './gate.ts'
 import { settlementOf, type FinalOutcome } from './outcomes.ts'
 import { backoffMs } from './retry-policy.ts'
 
-/** What became of one try at a batch. `again`: it is still open, for a reason that the error names. */
+/** What became of one try at a batch. Not done: it is still open, for a reason that the error names, or its halves stand for it. */
 export type BatchTry =
   | { readonly done: true; readonly rejected: boolean }
-  | { readonly done: false; readonly error: ConnectorError | null; readonly waitMs: number }
+  | { readonly done: false; readonly error: ConnectorError | null; readonly waitMs: number; readonly halves?: readonly OpenBatch[] }
 
 /** How long a settle is tried while the state database is away; after that the activity fails and the batch is in doubt. */
 const SETTLE_PATIENCE_MS = 60_000
@@ -43,6 +43,7 @@ export function waitBeforeClaimMs(batch: OpenBatch, destination: Destination): n
 export type Attempt =
   | { readonly claimed: null; readonly error: ConnectorError | null }
   | {
+      readonly batch: OpenBatch
       readonly claimed: ClaimedBatch
       readonly lines: readonly string[]
       readonly outcomes: readonly FinalOutcome[] | ConnectorError
@@ -62,7 +63,7 @@ export async function attemptBatch(ground: DeliveryGround, batch: OpenBatch): Pr
   const claimed = await claimBatch(deps.db, batch, destination.account)
   if (!claimed) return { claimed: null, error: null }
   gate.guard({ claimedAtMs, renew: () => renewClaim(deps.db, claimed) })
-  const attempt = { claimed, lines: unpackLines(claimed.payload) }
+  const attempt = { batch, claimed, lines: unpackLines(claimed.payload) }
   try {
     return { ...attempt, outcomes: await sendClaimed(ground, gate, claimed, attempt.lines, batch) }
   } catch (error) {
@@ -85,8 +86,14 @@ export async function settleAttempt(ground: DeliveryGround, attempt: Attempt, fa
   if (!(outcomes instanceof ConnectorError)) return settle(ground, claimed, lines, outcomes, failures)
   const error = outcomes
   if (error.kind === 'refused' && claimed.ops.length > 1) {
-    await splitBatch(deps.db, claimed, halvesOf(claimed))
-    return { done: false, error: null, waitMs: 0 }
+    const halves = halvesOf(claimed)
+    const ids = await splitBatch(deps.db, claimed, halves)
+    return {
+      done: false,
+      error: null,
+      waitMs: 0,
+      halves: (ids ?? []).map((id, i) => ({ ...attempt.batch, ...UNTRIED, id, size: halves[i]?.size ?? 0 })),
+    }
   }
   if (error.kind === 'refused') return settle(ground, claimed, lines, [refusedRecord(lines[0] ?? '', error)], failures)
   const applied = ERROR_KINDS[error.kind].applied
@@ -192,6 +199,8 @@ function recordOf(line: string): PlannedRecord {
 function refusedRecord(line: string, error: ConnectorError): RecordOutcome {
   return { id: recordOf(line).id, status: 'rejected', class: 'data', code: error.code ?? 'refused', field: null, message: error.message }
 }
+
+const UNTRIED = { state: 'planned', attempt: 0, waitMs: 0, sentAgoMs: null, abandoned: false } as const
 
 function halvesOf(claimed: ClaimedBatch): ChildBatch[] {
   const middle = Math.ceil(claimed.ops.length / 2)

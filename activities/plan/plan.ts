@@ -100,7 +100,7 @@ async function stageAndPublish(
 
   if (hashMatch && !sink.matchFilter.empty) {
     await holdersAmongUnchanged(sink, hashMatch, snapshot, { definition, generation, ground })
-    await sink.drain()
+    await sink.flush()
     const shared = await dropSharedMatches(client, tables, sink, {
       run: row.id,
       plan,

@@ -17,7 +17,10 @@ declare module 'fastify' {
  */
 export function accessGuard(tokens: TokenStore | null): onRequestAsyncHookHandler {
   return async (request, reply) => {
-    if (tokens === null) return refuseForeignPages(request)
+    if (tokens === null) {
+      refuseForeignPages(request)
+      return
+    }
     request.principal = await identify(tokens, request, reply)
     const scope: Scope | undefined = request.routeOptions.config.scope
     if (scope !== undefined) requireScope(request, scope)

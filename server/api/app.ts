@@ -81,7 +81,8 @@ async function protect(app: FastifyInstance, deps: ApiDeps): Promise<void> {
     max: REQUESTS_A_MINUTE,
     timeWindow: '1 minute',
     enableDraftSpec: true,
-    errorResponseBuilder: (_request, { after }) => new Problem({ status: 429, code: 'rate_limit', detail: `too many requests from this address; try again in ${after}` }),
+    errorResponseBuilder: (_request, { after }) =>
+      new Problem({ status: 429, code: 'rate_limit', detail: `too many requests from this address; try again in ${after}` }),
   })
   app.decorateRequest('principal', null)
   app.addHook('onRequest', accessGuard(deps.tokens))

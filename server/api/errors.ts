@@ -9,7 +9,8 @@ import { validationProblem } from './validation.ts'
 /** Answers any error as RFC 9457 problem+json. What we did not foresee is logged and told by its request id only. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const problem = asProblem(error)
-  if (problem.status >= 500) request.log.error({ err: problem.cause ?? error, route: request.routeOptions.url, code: problem.code }, 'request failed')
+  if (problem.status >= 500)
+    request.log.error({ err: problem.cause ?? error, route: request.routeOptions.url, code: problem.code }, 'request failed')
   if (problem.status === 503) reply.header('retry-after', '5')
   const { status, title, detail, code, errors, extra } = problem
   return reply
@@ -62,7 +63,11 @@ function refusal({ code, statusCode = 400 }: FastifyError): Problem {
     case 'FST_ERR_MAX_PARAM_LENGTH':
       return new Problem({ status: 414, code: 'url', detail: 'a part of the path is too long' })
     default:
-      return new Problem({ status: statusCode, code: statusCode === 400 ? 'json' : 'request', detail: statusCode === 400 ? 'the body is not valid JSON' : 'the request was refused' })
+      return new Problem({
+        status: statusCode,
+        code: statusCode === 400 ? 'json' : 'request',
+        detail: statusCode === 400 ? 'the body is not valid JSON' : 'the request was refused',
+      })
   }
 }
 

@@ -21,7 +21,10 @@ const Previewed = Type.Object({
       op: Type.Enum(['added', 'changed', 'removed', 'invalid']),
       key: Type.Unknown(),
       fields: Type.String(),
-      error: Type.Union([Type.Object({ code: Type.String(), field: Type.Union([Type.String(), Type.Null()]), message: Type.String() }), Type.Null()]),
+      error: Type.Union([
+        Type.Object({ code: Type.String(), field: Type.Union([Type.String(), Type.Null()]), message: Type.String() }),
+        Type.Null(),
+      ]),
     }),
   ),
 })
@@ -36,10 +39,16 @@ export const inspectRoutes: FastifyPluginAsyncTypebox<{ readonly deps: ApiDeps }
       `/v1/${collection}/:name/check`,
       {
         config: { scope: 'config:read' },
-        schema: { tags: [collection], summary: `Ask a worker whether it reaches this ${kind.toLowerCase()}`, params: SyncParams, response: { 200: CheckAnswer } },
+        schema: {
+          tags: [collection],
+          summary: `Ask a worker whether it reaches this ${kind.toLowerCase()}`,
+          params: SyncParams,
+          response: { 200: CheckAnswer },
+        },
       },
       async ({ params: { name } }) => {
-        if (!(await getResource(deps.db, kind, name))) throw new Problem({ status: 404, code: 'not_found', detail: `there is no ${kind.toLowerCase()} ${name}` })
+        if (!(await getResource(deps.db, kind, name)))
+          throw new Problem({ status: 404, code: 'not_found', detail: `there is no ${kind.toLowerCase()} ${name}` })
         return check(deps, kind, name)
       },
     )
@@ -61,7 +70,8 @@ export const inspectRoutes: FastifyPluginAsyncTypebox<{ readonly deps: ApiDeps }
     async ({ params: { name }, body: { limit } }, reply) => {
       await mustExist(deps, name)
       const answer = await deps.inspect({ kind: 'preview', sync: name, limit })
-      if (Value.Check(Type.Object({ problem: Type.String() }), answer)) throw new Problem({ status: 422, code: 'config', detail: answer.problem })
+      if (Value.Check(Type.Object({ problem: Type.String() }), answer))
+        throw new Problem({ status: 422, code: 'config', detail: answer.problem })
       if (!Value.Check(Previewed, answer)) throw new Error('a worker answered a preview in an unknown shape')
       reply.type('application/json').serializer(toJson)
       return { data: answer.changes.map(toChange), next: null }
@@ -72,7 +82,11 @@ export const inspectRoutes: FastifyPluginAsyncTypebox<{ readonly deps: ApiDeps }
     '/v1/doctor',
     {
       config: { scope: 'config:read' },
-      schema: { tags: ['doctor'], summary: 'Check the state database, Temporal, every source and every destination', response: { 200: DoctorAnswer } },
+      schema: {
+        tags: ['doctor'],
+        summary: 'Check the state database, Temporal, every source and every destination',
+        response: { 200: DoctorAnswer },
+      },
     },
     async () => {
       const [database, temporalUp] = await Promise.all([checkDatabase(deps), deps.temporalUp()])

@@ -1,4 +1,4 @@
-import { Client, Connection } from '@temporalio/client'
+import { Client } from '@temporalio/client'
 import { inspect } from '../../activities/launch/inspect.ts'
 import { openDatabase, type Database } from '../../state/database.ts'
 import { CliError, EXIT } from '../cli/exit.ts'
@@ -7,7 +7,7 @@ import { startObserve, type Readiness } from '../observe.ts'
 import type { ServiceSettings } from '../settings.ts'
 import { buildApi } from './app.ts'
 import { createApiMetrics } from './metrics.ts'
-import { temporalControl } from './temporal-control.ts'
+import { connectTemporal, temporalControl } from './temporal-control.ts'
 import { TokenStore } from './tokens.ts'
 
 const PROBE_MS = 3_000
@@ -22,11 +22,12 @@ export async function runApi(settings: ServiceSettings): Promise<void> {
   const log = createLogger({ level: settings.logLevel, name: 'api' })
   const tokens = await openTokens(settings)
   const db = openDatabase(settings.databaseUrl, { max: 20, applicationName: 'tailrace api' })
-  const connection = Connection.lazy(settings.temporal.connection)
+  const connection = connectTemporal(settings.temporal)
   const { namespace } = settings.temporal
   const client = new Client({ connection, namespace })
   const launch = { db, client, taskQueue: settings.taskQueue }
-  const temporalUp = () => answers(() => connection.withDeadline(Date.now() + PROBE_MS, () => connection.workflowService.describeNamespace({ namespace })))
+  const temporalUp = () =>
+    answers(() => connection.withDeadline(Date.now() + PROBE_MS, () => connection.workflowService.describeNamespace({ namespace })))
   const metrics = createApiMetrics(db)
   const app = await buildApi({
     db,
@@ -73,7 +74,8 @@ async function listen(app: Awaited<ReturnType<typeof buildApi>>, { host, port }:
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? cause.code : null
     if (code !== 'EADDRINUSE' && code !== 'EACCES' && code !== 'EADDRNOTAVAIL') throw cause
-    const why = code === 'EADDRINUSE' ? 'is in use: stop what listens there, or choose another' : `cannot be listened on (${code}): choose another`
+    const why =
+      code === 'EADDRINUSE' ? 'is in use: stop what listens there, or choose another' : `cannot be listened on (${code}): choose another`
     throw new CliError(EXIT.failed, `Port ${port} of ${host} ${why} by TAILRACE_PORT (the address by TAILRACE_HOST).`, { cause })
   }
 }

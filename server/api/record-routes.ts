@@ -20,7 +20,13 @@ export const recordRoutes: FastifyPluginAsyncTypebox<{ readonly deps: ApiDeps }>
     '/v1/runs/:id/changes',
     {
       config: { scope: 'records:read' },
-      schema: { tags, summary: 'The planned records of a run and what became of them', params: RunParams, querystring: ChangesQuery, response: { 200: pageOf(ChangeAnswer) } },
+      schema: {
+        tags,
+        summary: 'The planned records of a run and what became of them',
+        params: RunParams,
+        querystring: ChangesQuery,
+        response: { 200: pageOf(ChangeAnswer) },
+      },
     },
     async ({ params, query: { key: text, ...query } }, reply) => {
       const run = await findRun(deps, params.id)
@@ -34,7 +40,13 @@ export const recordRoutes: FastifyPluginAsyncTypebox<{ readonly deps: ApiDeps }>
     '/v1/syncs/:name/rejections',
     {
       config: { scope: 'records:read' },
-      schema: { tags, summary: 'Records that are not as the model wants them', params: SyncParams, querystring: Page, response: { 200: pageOf(RejectionAnswer) } },
+      schema: {
+        tags,
+        summary: 'Records that are not as the model wants them',
+        params: SyncParams,
+        querystring: Page,
+        response: { 200: pageOf(RejectionAnswer) },
+      },
     },
     async ({ params, query }) => {
       await mustExist(deps, params.name)
@@ -52,7 +64,11 @@ export const recordRoutes: FastifyPluginAsyncTypebox<{ readonly deps: ApiDeps }>
         summary: 'Make rejected records due in the next run: one, or all',
         params: SyncParams,
         body: Type.Object(
-          { key: Type.Optional(Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })], { description: 'As `key` in the list.' })) },
+          {
+            key: Type.Optional(
+              Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })], { description: 'As `key` in the list.' }),
+            ),
+          },
           { additionalProperties: false },
         ),
         response: { 200: Type.Object({ due: Type.Integer({ description: 'How many are due now.' }) }) },
@@ -61,7 +77,8 @@ export const recordRoutes: FastifyPluginAsyncTypebox<{ readonly deps: ApiDeps }>
     async ({ params, body }) => {
       await mustExist(deps, params.name)
       const due = await retryRejections(deps.db, params.name, body.key ?? null)
-      if (body.key !== undefined && due === 0) throw new Problem({ status: 404, code: 'not_found', detail: `no rejection of ${params.name} has this key` })
+      if (body.key !== undefined && due === 0)
+        throw new Problem({ status: 404, code: 'not_found', detail: `no rejection of ${params.name} has this key` })
       return { due }
     },
   )
@@ -78,7 +95,11 @@ export const recordRoutes: FastifyPluginAsyncTypebox<{ readonly deps: ApiDeps }>
       const rejection = key && (await rejectionOf(deps.db, name, key.shown))
       const history = key && (await recordHistory(deps.db, name, key))
       if (!key || !history || (history.runs.length === 0 && history.acknowledged === null && rejection === null)) {
-        throw new Problem({ status: 404, code: 'not_found', detail: `${name} never touched a record with this key, or not within retention` })
+        throw new Problem({
+          status: 404,
+          code: 'not_found',
+          detail: `${name} never touched a record with this key, or not within retention`,
+        })
       }
       reply.type('application/json').serializer(toJson)
       return { key: key.shown, ...history, rejection, runs: [...history.runs] }

@@ -52,8 +52,8 @@ function allows(verb: Verb, state: RunState): boolean {
 async function carryOut({ db, control }: ApiDeps, verb: Verb, run: RunRow): Promise<boolean> {
   switch (verb) {
     case 'cancel':
-      // A workflow that is gone without a word leaves a row that says otherwise; closing it is what was asked for.
-      return (await cancelQueued(db, run.id)) || (await control.cancel(run)) || (await control.endTerminated(run))
+      // Temporal takes a cancellation of a workflow that has ended; a row that does not know yet is closed instead.
+      return (await cancelQueued(db, run.id)) || (await control.endTerminated(run)) || (await control.cancel(run))
     case 'pause':
     case 'resume':
       return control.signal(run, verb)

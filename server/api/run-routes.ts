@@ -49,8 +49,17 @@ export const runRoutes: FastifyPluginAsyncTypebox<RunRouteOptions> = async (app,
     async (request, reply) => {
       const { kind, run } = await accept(deps, readRequest(request.params.name, request.body, request.headers['idempotency-key']))
       if (kind === 'conflict') throw conflict(run)
-      if (kind === 'mismatch') throw new Problem({ status: 422, code: 'idempotency_key', detail: 'this Idempotency-Key was used for another request', extra: { run: run.id } })
-      if (kind === 'accepted') await deps.control.start(run).catch((error: unknown) => request.log.warn({ err: error }, 'the run is accepted; it starts when Temporal answers'))
+      if (kind === 'mismatch')
+        throw new Problem({
+          status: 422,
+          code: 'idempotency_key',
+          detail: 'this Idempotency-Key was used for another request',
+          extra: { run: run.id },
+        })
+      if (kind === 'accepted')
+        await deps.control
+          .start(run)
+          .catch((error: unknown) => request.log.warn({ err: error }, 'the run is accepted; it starts when Temporal answers'))
       return reply
         .code(kind === 'joined' ? 200 : 202)
         .header('location', `/v1/runs/${run.id}`)
@@ -78,7 +87,10 @@ export const runRoutes: FastifyPluginAsyncTypebox<RunRouteOptions> = async (app,
         tags,
         summary: 'Read a run; with `wait` answer when it has ended or the time is up',
         params: RunParams,
-        querystring: Type.Object({ wait: Type.Number({ minimum: 0, maximum: LONGEST_WAIT_S, default: 0 }) }, { additionalProperties: false }),
+        querystring: Type.Object(
+          { wait: Type.Number({ minimum: 0, maximum: LONGEST_WAIT_S, default: 0 }) },
+          { additionalProperties: false },
+        ),
         response: { 200: Run },
       },
     },

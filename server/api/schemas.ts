@@ -7,8 +7,8 @@ import { RUN_STATES } from '../../state/runs.ts'
 const closed = { additionalProperties: false } as const
 const orNull = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 
-export const Text = Type.String()
-export const TextOrNull = orNull(Type.String())
+const Text = Type.String()
+const TextOrNull = orNull(Type.String())
 const Instant = Type.String({ format: 'date-time' })
 const Count = Type.Integer({ minimum: 0 })
 
@@ -29,20 +29,23 @@ export const Run = Type.Object(
     trigger: Type.String({ description: 'api, schedule or after' }),
     full: Type.Boolean(),
     dryRun: Type.Boolean(),
-    counts: Type.Object({
-      read: Count,
-      unchanged: Count,
-      added: Count,
-      changed: Count,
-      removed: Count,
-      retried: Count,
-      invalid: Count,
-      owed: Count,
-      delivered: Count,
-      skipped: Count,
-      rejected: Count,
-      inDoubt: Count,
-    }, { description: `Records: ${COUNTS.replaceAll(' ', ', ')}.` }),
+    counts: Type.Object(
+      {
+        read: Count,
+        unchanged: Count,
+        added: Count,
+        changed: Count,
+        removed: Count,
+        retried: Count,
+        invalid: Count,
+        owed: Count,
+        delivered: Count,
+        skipped: Count,
+        rejected: Count,
+        inDoubt: Count,
+      },
+      { description: `Records: ${COUNTS.replaceAll(' ', ', ')}.` },
+    ),
     waiting: orNull(Type.Object({ reason: Text, until: orNull(Instant) })),
     startedAt: orNull(Instant),
     finishedAt: orNull(Instant),
@@ -60,7 +63,7 @@ export const RunListQuery = Type.Object(
 )
 
 const KeyText = Type.String({ minLength: 1, description: 'A single key’s text; for a composite key the JSON array of its texts.' })
-export const Key = Type.Unknown({ description: 'A single key’s text; for a composite key the array of its texts.' })
+const Key = Type.Unknown({ description: 'A single key’s text; for a composite key the array of its texts.' })
 
 export const ChangesQuery = Type.Object(
   {

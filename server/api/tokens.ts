@@ -53,7 +53,12 @@ export class TokenStore {
     try {
       return await this.#entries()
     } catch (cause) {
-      throw new Problem({ status: 503, code: 'tokens_file', detail: `the file of TAILRACE_API_TOKENS_FILE cannot be used: ${reason(cause)}`, cause })
+      throw new Problem({
+        status: 503,
+        code: 'tokens_file',
+        detail: `the file of TAILRACE_API_TOKENS_FILE cannot be used: ${reason(cause)}`,
+        cause,
+      })
     }
   }
 
@@ -79,7 +84,8 @@ function readEntry(item: unknown, position: number): Entry {
   const { name, sha256, scopes, ...others } = typeof item === 'object' && item !== null ? (item as Record<string, unknown>) : {}
   const fault = (rule: string) => new TokensFileError(`entry ${position}${typeof name === 'string' ? ` (${name})` : ''} ${rule}`)
   if (typeof name !== 'string' || name === '') throw fault('needs a name')
-  if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/i.test(sha256)) throw fault('needs sha256, the 64 hexadecimal digits of the token’s SHA-256')
+  if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/i.test(sha256))
+    throw fault('needs sha256, the 64 hexadecimal digits of the token’s SHA-256')
   if (!Array.isArray(scopes)) throw fault(`needs scopes, a list of ${SCOPES.join(', ')}`)
   const known = SCOPES.filter((scope) => scopes.includes(scope))
   if (known.length !== scopes.length) throw fault(`names a scope that is none of ${SCOPES.join(', ')}`)

@@ -39,7 +39,9 @@ function fieldProblem(error: FastifySchemaValidationError, all: readonly Fastify
     case 'anyOf':
     case 'oneOf': {
       const allowed = all.flatMap((branch) =>
-        branch.instancePath === pointer && branch.schemaPath.startsWith(`${error.schemaPath}/`) && branch.keyword === 'const' ? [branch.params['allowedValue']] : [],
+        branch.instancePath === pointer && branch.schemaPath.startsWith(`${error.schemaPath}/`) && branch.keyword === 'const'
+          ? [branch.params['allowedValue']]
+          : [],
       )
       return { pointer, message: allowed.length > 0 ? oneOf(allowed) : 'has none of the shapes that are possible here' }
     }

@@ -29,7 +29,9 @@ export async function runCommand(sync: string, options: RunCommandOptions, env: 
   if (options.wait !== true) {
     if (options.json === true) printJson(accepted)
     else process.stdout.write(`${accepted.id}\n`)
-    process.stderr.write(`Run ${accepted.id} of ${accepted.sync} is ${accepted.state}; \`tailrace runs ${accepted.sync}\` shows how it goes.\n`)
+    process.stderr.write(
+      `Run ${accepted.id} of ${accepted.sync} is ${accepted.state}; \`tailrace runs ${accepted.sync}\` shows how it goes.\n`,
+    )
     return EXIT.done
   }
   process.stderr.write(`Run ${accepted.id} of ${accepted.sync}${accepted.temporal.url === null ? '' : `, ${accepted.temporal.url}`}\n`)
@@ -42,7 +44,7 @@ export async function runCommand(sync: string, options: RunCommandOptions, env: 
   return exitCodeOf(run.state)
 }
 
-export function exitCodeOf(state: string): ExitCode {
+function exitCodeOf(state: string): ExitCode {
   switch (state) {
     case 'succeeded':
       return EXIT.done
@@ -67,7 +69,10 @@ async function follow(client: ApiClient, accepted: Run, timeoutSeconds: number |
       if (OVER.has(run.state)) return run
       const leftMs = deadline - performance.now()
       if (leftMs <= 0) {
-        throw new CliError(EXIT.failed, `Run ${run.id} is still ${run.state} after ${timeoutSeconds} s; it goes on, only the waiting ends here.`)
+        throw new CliError(
+          EXIT.failed,
+          `Run ${run.id} is still ${run.state} after ${timeoutSeconds} s; it goes on, only the waiting ends here.`,
+        )
       }
       run = (await look(client, run.id, Math.min(POLL_S, leftMs / 1000))) ?? run
     }
@@ -81,7 +86,8 @@ async function look(client: ApiClient, id: string, seconds: number): Promise<Run
   try {
     return readAnswer(Run, await client.get(`/v1/runs/${id}?wait=${seconds.toFixed(3)}`))
   } catch (error) {
-    const away = error instanceof ApiError ? error.status >= 500 || error.status === 429 : error instanceof CliError && error.cause !== undefined
+    const away =
+      error instanceof ApiError ? error.status >= 500 || error.status === 429 : error instanceof CliError && error.cause !== undefined
     if (!away) throw error
     await sleep(OUTAGE_PAUSE_MS)
     return null

@@ -22,7 +22,10 @@ const SLOW_MS = 180_000
 /** `tailrace runs`. */
 export async function listRuns(sync: string | undefined, options: ListOptions & { state?: string }, env: Environment): Promise<void> {
   const { data, next } = await pages(apiClient(env), '/v1/runs', { sync, state: options.state }, options)
-  if (options.json === true) return printJson({ data, next })
+  if (options.json === true) {
+    printJson({ data, next })
+    return
+  }
   printLines(runTable(data.map((run) => readAnswer(Run, run))))
   tellMore(next)
 }
@@ -43,7 +46,10 @@ export async function listChanges(
 ): Promise<void> {
   const { op, outcome, key } = options
   const { data, next } = await pages(apiClient(env), `/v1/runs/${encodeURIComponent(id)}/changes`, { op, outcome, key }, options)
-  if (options.json === true) return printJson({ data, next })
+  if (options.json === true) {
+    printJson({ data, next })
+    return
+  }
   printLines(changeTable(data))
   tellMore(next)
 }
@@ -53,7 +59,10 @@ export async function preview(sync: string, options: Json & { limit: number }, e
   const path = `/v1/syncs/${encodeURIComponent(sync)}/preview`
   const body = await apiClient(env).post(path, { limit: options.limit }, { parse, timeoutMs: SLOW_MS })
   const { data } = readPage(body)
-  if (options.json === true) return printJson(body)
+  if (options.json === true) {
+    printJson(body)
+    return
+  }
   printLines(changeTable(data))
   process.stderr.write(data.length === 0 ? 'A run would send nothing.\n' : 'Nothing was sent.\n')
 }
@@ -61,7 +70,10 @@ export async function preview(sync: string, options: Json & { limit: number }, e
 /** `tailrace rejections`. */
 export async function listRejections(sync: string, options: ListOptions, env: Environment): Promise<void> {
   const { data, next } = await pages(apiClient(env), `/v1/syncs/${encodeURIComponent(sync)}/rejections`, {}, options)
-  if (options.json === true) return printJson({ data, next })
+  if (options.json === true) {
+    printJson({ data, next })
+    return
+  }
   const rows = data.map((item) => readAnswer(Rejection, item))
   printLines(
     tableLines(
@@ -84,13 +96,24 @@ export async function retry(sync: string, { key, json }: Json & { key?: string }
 export async function showRecord(sync: string, key: string, { json }: Json, env: Environment): Promise<void> {
   const path = `/v1/syncs/${encodeURIComponent(sync)}/records/${encodeURIComponent(key)}`
   const body = await apiClient(env).get(path, { parse })
-  if (json === true) return printJson(body)
+  if (json === true) {
+    printJson(body)
+    return
+  }
   const { acknowledged, inDoubt, runs } = readAnswer(RecordHistory, body)
-  const version = acknowledged === null ? 'nothing' : acknowledged.fields === null ? 'a version that is past retention' : (stringify(acknowledged.fields) ?? '')
+  const version =
+    acknowledged === null
+      ? 'nothing'
+      : acknowledged.fields === null
+        ? 'a version that is past retention'
+        : (stringify(acknowledged.fields) ?? '')
   const head = ['RUN', 'AT', 'OP', 'OUTCOME', 'ERROR']
   printLines([
     `acknowledged: ${version}${inDoubt ? ' (the last send is in doubt)' : ''}`,
-    ...tableLines(head, runs.map((run) => [run.run, run.at ?? '-', run.op, run.outcome, errorText(run.error)])),
+    ...tableLines(
+      head,
+      runs.map((run) => [run.run, run.at ?? '-', run.op, run.outcome, errorText(run.error)]),
+    ),
   ])
 }
 
@@ -98,12 +121,23 @@ export async function showRecord(sync: string, key: string, { json }: Json, env:
 export async function doctor({ json }: Json, env: Environment): Promise<ExitCode> {
   const checks = readAnswer(Checks, await apiClient(env).get('/v1/doctor', { timeoutMs: SLOW_MS }))
   if (json === true) printJson(checks)
-  else printLines(tableLines(['CHECK', 'OK', 'DETAIL'], checks.map(({ name, ok, detail }) => [name, ok ? 'yes' : 'NO', detail])))
+  else
+    printLines(
+      tableLines(
+        ['CHECK', 'OK', 'DETAIL'],
+        checks.map(({ name, ok, detail }) => [name, ok ? 'yes' : 'NO', detail]),
+      ),
+    )
   return checks.every(({ ok }) => ok) ? EXIT.done : EXIT.failed
 }
 
 /** As many items as asked for, over as many pages as that takes. */
-async function pages(client: ApiClient, path: string, filters: Readonly<Record<string, string | undefined>>, { limit, cursor }: ListOptions) {
+async function pages(
+  client: ApiClient,
+  path: string,
+  filters: Readonly<Record<string, string | undefined>>,
+  { limit, cursor }: ListOptions,
+) {
   const data: unknown[] = []
   let next: string | null = cursor ?? null
   do {

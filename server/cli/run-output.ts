@@ -41,7 +41,18 @@ export function runTable(runs: readonly Run[]): string[] {
       const { done, all } = settledOf(run)
       const count = (name: string): number => run.counts[name] ?? 0
       const note = run.error?.code ?? run.waiting?.reason ?? ''
-      return [run.id, run.sync, run.state, all, done, count('rejected'), count('invalid'), `owed: ${count('owed')}`, run.startedAt ?? '-', note]
+      return [
+        run.id,
+        run.sync,
+        run.state,
+        all,
+        done,
+        count('rejected'),
+        count('invalid'),
+        `owed: ${count('owed')}`,
+        run.startedAt ?? '-',
+        note,
+      ]
     }),
   )
 }

@@ -14,11 +14,16 @@ const STEER = {
 export function registerRunVerbs(program: Command): void {
   const json = ['--json', 'print the result as JSON'] as const
   const list = (command: Command): Command =>
-    command.option('--limit <n>', 'how many', positive, 100).option('--cursor <next>', 'go on after an earlier answer').option(...json)
+    command
+      .option('--limit <n>', 'how many', positive, 100)
+      .option('--cursor <next>', 'go on after an earlier answer')
+      .option(...json)
 
   program
     .command('run')
-    .description('start a run; exits 0 when it is accepted, with --wait 0 succeeded, 2 partial, 1 failed or cancelled, 3 waits for approval')
+    .description(
+      'start a run; exits 0 when it is accepted, with --wait 0 succeeded, 2 partial, 1 failed or cancelled, 3 waits for approval',
+    )
     .argument('<sync>')
     .option('--wait', 'until it has ended or waits for approval')
     .addOption(new Option('--timeout <seconds>', 'wait no longer; the run goes on').argParser(positive))
@@ -32,8 +37,10 @@ export function registerRunVerbs(program: Command): void {
       const { runCommand } = await import('./run-command.ts')
       process.exitCode = await runCommand(sync, options, process.env)
     })
-  list(program.command('runs').description('list runs, newest first').argument('[sync]').option('--state <state>', 'only runs in this state')).action(
-    async (sync: string | undefined, options: ListOptions & { state?: string }) => (await inspect()).listRuns(sync, options, process.env),
+  list(
+    program.command('runs').description('list runs, newest first').argument('[sync]').option('--state <state>', 'only runs in this state'),
+  ).action(async (sync: string | undefined, options: ListOptions & { state?: string }) =>
+    (await inspect()).listRuns(sync, options, process.env),
   )
   for (const [verb, description] of Object.entries(STEER)) {
     program
@@ -87,9 +94,7 @@ export function registerRunVerbs(program: Command): void {
     })
 }
 
-function inspect(): Promise<typeof import('./run-inspect.ts')> {
-  return import('./run-inspect.ts')
-}
+const inspect = () => import('./run-inspect.ts')
 
 function positive(text: string): number {
   const value = /^\d{1,9}$/.test(text) ? Number(text) : 0

@@ -7,7 +7,7 @@ export const SYNCS = { hubspot: 'customers-to-hubspot', webhook: 'customers-to-w
  * most, which leaves room for others.
  */
 export const HUBSPOT_PER_TEN_SECONDS = 190
-export const HUBSPOT_REQUESTS_PER_SECOND = 17
+const HUBSPOT_REQUESTS_PER_SECOND = 17
 export const HUBSPOT_RATE = `at most ${HUBSPOT_REQUESTS_PER_SECOND} requests a second of up to 100 records (limit: ${HUBSPOT_PER_TEN_SECONDS} in 10 s)`
 
 /** The demo's configuration, as files would hold it. `warehouseUrl` is the reference that the worker resolves to the address. */

@@ -90,12 +90,12 @@ async function runDemo(options: Options, signal: AbortSignal): Promise<number> {
   }
 }
 
-function print(result: DemoResult, { json }: Options): void {
+function print(result: DemoResult, { json, keep }: Options): void {
   const colours = !process.env['NO_COLOR'] && (process.stdout.isTTY || process.env['FORCE_COLOR'])
   if (json === true) process.stdout.write(`${JSON.stringify(asJson(result), null, 2)}\n`)
   else {
     process.stdout.write(`${renderTable(result, colours ? COLOURS : PLAIN)}\n`)
-    process.stdout.write(renderLinks(result.outcomes))
+    process.stdout.write(renderLinks(result.outcomes, keep === true))
   }
   const problems = renderProblems(result.outcomes)
   if (problems !== '') process.stderr.write(`${problems}\n`)

@@ -34,7 +34,7 @@ function asBars(stream: NodeJS.WriteStream): Progress {
         formatValue: (value, _options, type) => (type === 'duration' ? String(value).padStart(3) : String(value)),
         barCompleteChar: '█',
         barIncompleteChar: '░',
-        barsize: 24,
+        barsize: 16,
         hideCursor: true,
         // The demo itself hears signals, and has more to stop than the bar.
         gracefulExit: false,
@@ -73,9 +73,9 @@ function asLines(stream: NodeJS.WriteStream): Progress {
   }
 }
 
-/** "8,200 of 20,000 changes (HubSpot 3,100 · webhook 5,100)" */
+/** "8,200 of 20,000 (HubSpot 3,100, webhook 5,100)": records. */
 export function deliveredNote(parts: readonly { readonly name: string; readonly done: number; readonly total: number }[]): string {
   const [done, total] = [parts.reduce((sum, each) => sum + each.done, 0), parts.reduce((sum, each) => sum + each.total, 0)]
   if (total === 0) return 'comparing the model with what was sent before'
-  return `${count(done)} of ${count(total)} records (${parts.map((each) => `${each.name} ${count(each.done)}`).join(', ')})`
+  return `${count(done)} of ${count(total)} (${parts.map((each) => `${each.name} ${count(each.done)}`).join(', ')})`
 }

@@ -68,7 +68,7 @@ async function loadBoth(stage: Stage, round: Round, before: Books, wanted: Books
       return { round, system, run, holds, problems }
     }),
   )
-  progress.end(`${deliveredNote(parts())}, compared one by one`)
+  progress.end(`${deliveredNote(parts())}, compared`)
   return outcomes
 }
 

@@ -118,10 +118,11 @@ function renderOwed(owed: readonly Owed[], outcomes: readonly Outcome[], paint: 
 
 const WEBHOOK_NOTE = 'To the webhook an invalid e-mail is a text like any other: that row went there as a change.'
 
-/** The links to Temporal's web UI, one for each run. */
-export function renderLinks(outcomes: readonly Outcome[]): string {
+/** The links to Temporal's web UI, one for each run. `kept`: it stays up. */
+export function renderLinks(outcomes: readonly Outcome[], kept: boolean): string {
   const lines = outcomes.map(({ round, system, run }) => `  ${round.padEnd(7)}${NAMES[system].padEnd(9)}${run.temporal.url ?? 'no link'}`)
-  return ['The runs in Temporal’s web UI', ...lines, ''].join('\n')
+  const head = `The runs in Temporal's web UI${kept ? '' : ' (with --keep they stay to be looked at)'}`
+  return [head, ...lines, ''].join('\n')
 }
 
 export function renderProblems(outcomes: readonly Outcome[]): string {

@@ -15,7 +15,9 @@ export async function firstMessage(child: ChildProcess, what: string): Promise<R
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`${what} took longer than ${LIMIT_MS / 60_000} minutes`)), LIMIT_MS)
   })
-  const gone = once(child, 'exit').then(([code, signal]) => Promise.reject(new Error(`${what} ended with ${String(code ?? signal)}`)))
+  const gone = once(child, 'exit').then(() =>
+    Promise.reject(new Error(`${what} ended with ${String(child.exitCode ?? child.signalCode)} before it said anything`)),
+  )
   gone.catch(() => undefined)
   try {
     const [message]: unknown[] = await Promise.race([once(child, 'message'), gone, late])

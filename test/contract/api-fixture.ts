@@ -28,7 +28,7 @@ export async function startApi({ tokens = null }: { tokens?: TokenStore | null }
   await migrate(db)
   const asked: string[] = []
   const control = recordingControl(asked)
-  const worker = { answer: async (_request: InspectRequest): Promise<unknown> => ({ ok: true, detail: 'reached' }) }
+  const worker = { answer: async (request: InspectRequest): Promise<unknown> => ({ ok: true, detail: request.kind }) }
   const logged = new PassThrough()
   let log = ''
   logged.on('data', (chunk: Buffer) => (log += chunk.toString()))
@@ -53,7 +53,8 @@ export async function startApi({ tokens = null }: { tokens?: TokenStore | null }
     worker,
     metrics,
     log: () => log,
-    call: (method: 'GET' | 'POST' | 'PUT' | 'DELETE', url: string, more: Pick<InjectOptions, 'payload' | 'headers'> = {}) => call(app, { method, url, ...more }),
+    call: (method: 'GET' | 'POST' | 'PUT' | 'DELETE', url: string, more: Pick<InjectOptions, 'payload' | 'headers'> = {}) =>
+      call(app, { method, url, ...more }),
     async stop() {
       await app.close()
       await database.drop()
@@ -63,7 +64,12 @@ export async function startApi({ tokens = null }: { tokens?: TokenStore | null }
 
 async function call(app: FastifyInstance, options: InjectOptions): Promise<Answer> {
   const { statusCode, headers, payload } = await app.inject({ ...options, headers: { host: 'localhost', ...options.headers } })
-  return { status: statusCode, headers, text: payload, body: /json/.test(String(headers['content-type'])) ? (JSON.parse(payload) as Record<string, unknown>) : {} }
+  return {
+    status: statusCode,
+    headers,
+    text: payload,
+    body: /json/.test(String(headers['content-type'])) ? (JSON.parse(payload) as Record<string, unknown>) : {},
+  }
 }
 
 export type RecordingControl = { -readonly [K in keyof RunControl]: RunControl[K] }
@@ -137,9 +143,24 @@ export interface BatchSeed {
 }
 
 /** Records in key order; gives the batch's id. */
-export async function insertBatch({ db }: Pick<ApiFixture, 'db'>, run: { id: string; plan: string }, parts: readonly KeyPart[], seed: BatchSeed): Promise<string> {
+export async function insertBatch(
+  { db }: Pick<ApiFixture, 'db'>,
+  run: { id: string; plan: string },
+  parts: readonly KeyPart[],
+  seed: BatchSeed,
+): Promise<string> {
   const codec = new KeyCodec(parts)
-  const { seq = 0, phase = 'upsert', state = 'settled', attempt = 1, doubtful = false, parent = null, counts = {}, outcomes = null, records } = seed
+  const {
+    seq = 0,
+    phase = 'upsert',
+    state = 'settled',
+    attempt = 1,
+    doubtful = false,
+    parent = null,
+    counts = {},
+    outcomes = null,
+    records,
+  } = seed
   const { delivered = 0, skipped = 0, rejected = 0 } = counts
   const [first = [], last = first] = [records[0]?.key, records.at(-1)?.key]
   const { rows } = await db.query<{ id: string }>(

@@ -15,7 +15,12 @@ const ROUTES = [
   'POST /v1/config/validate',
   'POST /v1/config/plan',
   'POST /v1/config/apply',
-  ...['sources', 'models', 'destinations', 'syncs'].flatMap((kind) => [`GET /v1/${kind}`, `GET /v1/${kind}/{name}`, `PUT /v1/${kind}/{name}`, `DELETE /v1/${kind}/{name}`]),
+  ...['sources', 'models', 'destinations', 'syncs'].flatMap((kind) => [
+    `GET /v1/${kind}`,
+    `GET /v1/${kind}/{name}`,
+    `PUT /v1/${kind}/{name}`,
+    `DELETE /v1/${kind}/{name}`,
+  ]),
   'POST /v1/syncs/{name}/runs',
   'GET /v1/runs',
   'GET /v1/runs/{id}',
@@ -40,14 +45,26 @@ describe('the API without tokens', () => {
   test('describes every route in OpenAPI 3.1, and documents it at /docs', async () => {
     const { body } = await api.call('GET', '/openapi.json')
     assert.equal(body['openapi'], '3.1.0')
-    const paths = body['paths'] as Record<string, Record<string, { responses?: object; parameters?: { name: string; in: string; schema?: object }[] }>>
-    const listed = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`))
-    assert.deepEqual(ROUTES.filter((route) => !listed.includes(route)), [])
+    const paths = body['paths'] as Record<
+      string,
+      Record<string, { responses?: object; parameters?: { name: string; in: string; schema?: object }[] }>
+    >
+    const listed = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    )
+    assert.deepEqual(
+      ROUTES.filter((route) => !listed.includes(route)),
+      [],
+    )
     for (const [path, methods] of Object.entries(paths)) {
       for (const operation of Object.values(methods)) {
         assert.ok(Object.keys(operation.responses ?? {}).length > 0, path)
         const declared = (operation.parameters ?? []).filter((parameter) => parameter.in === 'path').map(({ name }) => name)
-        assert.deepEqual(declared, [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name), path)
+        assert.deepEqual(
+          declared,
+          [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name),
+          path,
+        )
       }
     }
     const docs = await api.call('GET', '/docs/')
@@ -63,12 +80,19 @@ describe('the API without tokens', () => {
       ['GET', '/v1/runs?limit=0', 400, 'validation'],
     ] as const) {
       const { status: answered, headers, body } = await api.call(method, url)
-      assert.deepEqual([answered, headers['content-type'], body['status'], body['code'], body['type']], [status, 'application/problem+json', status, code, `urn:tailrace:problem:${code}`])
+      assert.deepEqual(
+        [answered, headers['content-type'], body['status'], body['code'], body['type']],
+        [status, 'application/problem+json', status, code, `urn:tailrace:problem:${code}`],
+      )
       assert.match(String(body['requestId']), /^[0-9a-f-]{36}$/)
       assert.equal(typeof body['title'], 'string')
     }
     const post = (payload: string, type: string) => api.call('POST', '/v1/syncs/s/runs', { payload, headers: { 'content-type': type } })
-    const [json, media, large] = [await post('{"full": tru', 'application/json'), await post('full', 'text/plain'), await post(`{"x":"${'x'.repeat(2 ** 20)}"}`, 'application/json')]
+    const [json, media, large] = [
+      await post('{"full": tru', 'application/json'),
+      await post('full', 'text/plain'),
+      await post(`{"x":"${'x'.repeat(2 ** 20)}"}`, 'application/json'),
+    ]
     assert.deepEqual([json.status, json.body['detail']], [400, 'the body is not valid JSON'])
     assert.deepEqual([media.status, large.status], [415, 413])
   })
@@ -94,7 +118,10 @@ describe('the API without tokens', () => {
     assert.match(lines, /"route":"\/v1\/syncs\/:name\/records\/:key","status":404/)
     assert.match(lines, /"route":"unknown","status":404/)
     const metrics = await api.metrics.registry.metrics()
-    assert.match(metrics, /tailrace_http_request_duration_seconds_count\{method="GET",route="\/v1\/syncs\/:name\/records\/:key",status_class="4xx"\} 1/)
+    assert.match(
+      metrics,
+      /tailrace_http_request_duration_seconds_count\{method="GET",route="\/v1\/syncs\/:name\/records\/:key",status_class="4xx"\} 1/,
+    )
     assert.match(metrics, /tailrace_runs\{state="delivering"\} 0/)
     for (const text of [lines, metrics]) assert.doesNotMatch(text, /ada/)
   })
@@ -108,31 +135,36 @@ describe('the API without tokens', () => {
   })
 
   test('checks go to a worker, doctor tells of all', async () => {
-    for (const kind of ['Source', 'Destination']) await api.db.query(`insert into resource (kind, name, spec) values ($1, 'x', '{}')`, [kind])
-    api.worker.answer = async (request) => (request.kind === 'source-check' ? { ok: true, detail: 'reached' } : { ok: false, detail: 'token refused' })
+    for (const kind of ['Source', 'Destination'])
+      await api.db.query(`insert into resource (kind, name, spec) values ($1, 'x', '{}')`, [kind])
+    api.worker.answer = async (request) =>
+      request.kind === 'source-check' ? { ok: true, detail: 'reached' } : { ok: false, detail: 'token refused' }
     assert.deepEqual((await api.call('POST', '/v1/sources/x/check')).body, { ok: true, detail: 'reached' })
     assert.equal((await api.call('POST', '/v1/destinations/y/check')).status, 404)
     const { body } = await api.call('GET', '/v1/doctor')
-    assert.deepEqual((body as unknown as { name: string; ok: boolean }[]).map(({ name, ok }) => [name, ok]), [
-      ['database', true],
-      ['temporal', true],
-      ['destination x', false],
-      ['source x', true],
-    ])
+    assert.deepEqual(
+      (body as unknown as { name: string; ok: boolean }[]).map(({ name, ok }) => [name, ok]),
+      [
+        ['database', true],
+        ['temporal', true],
+        ['destination x', false],
+        ['source x', true],
+      ],
+    )
   })
 
   test('whoever waits for a run hears of its change', async () => {
     const watch = new RunWatch(api.db)
     const { id } = await insertRun(api, { sync: 'p' })
-    let heard = false
-    const never = new AbortController()
-    const waiting = watch.next(id, 600_000, never.signal).then(() => (heard = true))
-    for (let tries = 0; tries < 500 && !heard; tries++) {
+    const given = new AbortController()
+    const heard = watch.next(id, 600_000, given.signal).then(() => 'heard')
+    const notify = async (): Promise<null> => {
       await api.db.query(`select pg_notify('tailrace_run', $1)`, [id])
-      await sleep(10)
+      return sleep(10, null)
     }
-    assert.ok(heard)
-    await waiting
+    let outcome: string | null = null
+    for (let tries = 0; tries < 500 && outcome === null; tries++) outcome = await Promise.race([heard, notify()])
+    assert.equal(outcome, 'heard')
     await watch.close()
   })
 })
@@ -157,7 +189,12 @@ describe('the API with tokens', () => {
   })
 
   const as = async (token: string | null, method: 'GET' | 'POST', url: string, payload?: object) =>
-    (await api.call(method, url, { headers: { host: 'tailrace.example.com', ...(token === null ? {} : { authorization: `Bearer ${token}` }) }, ...(payload ? { payload } : {}) })).status
+    (
+      await api.call(method, url, {
+        headers: { host: 'tailrace.example.com', ...(token === null ? {} : { authorization: `Bearer ${token}` }) },
+        ...(payload ? { payload } : {}),
+      })
+    ).status
 
   test('asks for a known one everywhere', async () => {
     for (const path of ['/v1/runs', '/openapi.json', '/docs/', '/nowhere']) {
@@ -195,7 +232,10 @@ describe('the API with tokens', () => {
       ['{ s3cret', /not valid YAML/],
     ] as const) {
       await writeFile(file, content)
-      await assert.rejects(TokenStore.open({ token: null, file }), (error) => error instanceof CliError && error.exitCode === 78 && rule.test(error.message) && !error.message.includes('s3cret'))
+      await assert.rejects(
+        TokenStore.open({ token: null, file }),
+        (error) => error instanceof CliError && error.exitCode === 78 && rule.test(error.message) && !error.message.includes('s3cret'),
+      )
     }
     await assert.rejects(TokenStore.open({ token: null, file: join(folder, 'none') }), /cannot be read \(ENOENT\)/)
   })

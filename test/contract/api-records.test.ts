@@ -22,7 +22,12 @@ describe('what became of single records', () => {
     run = await insertRun(api, { sync: 's' })
     const [a, c] = ['a', 'c'] as const
     await insertBatch(api, run, ['int64'], {
-      outcomes: { 1: { outcome: 'rejected', code: 'INVALID_EMAIL', message: 'not an email' }, 2: { outcome: 'skipped' }, 3: { outcome: 'child' }, 4: { outcome: 'dropped' } },
+      outcomes: {
+        1: { outcome: 'rejected', code: 'INVALID_EMAIL', message: 'not an email' },
+        2: { outcome: 'skipped' },
+        3: { outcome: 'child' },
+        4: { outcome: 'dropped' },
+      },
       records: [
         { key: ['1'], op: a, fields: '{"amount":12345678901234567890.123456789012345678,"name":"Ada"}' },
         { key: ['2'], op: c },
@@ -31,11 +36,31 @@ describe('what became of single records', () => {
         { key: ['5'], op: a },
       ],
     })
-    const parent = await insertBatch(api, run, ['int64'], { seq: 1, state: 'split', records: [{ key: ['10'], op: a }, { key: ['11'], op: a }] })
+    const parent = await insertBatch(api, run, ['int64'], {
+      seq: 1,
+      state: 'split',
+      records: [
+        { key: ['10'], op: a },
+        { key: ['11'], op: a },
+      ],
+    })
     await insertBatch(api, run, ['int64'], { seq: 1, parent, state: 'sending', records: [{ key: ['10'], op: a }] })
     await insertBatch(api, run, ['int64'], { seq: 1, parent, state: 'planned', attempt: 0, records: [{ key: ['11'], op: a }] })
-    await insertBatch(api, run, ['int64'], { seq: 0, phase: 'remove', records: [{ key: ['20'], op: 'r' }, { key: ['21'], op: 'x' }] })
-    await insertBatch(api, run, ['int64'], { seq: 0, phase: 'invalid', state: 'planned', attempt: 0, records: [{ key: ['30'], op: 'i', error: { code: 'bad_date', field: 'born', message: 'no date' } }] })
+    await insertBatch(api, run, ['int64'], {
+      seq: 0,
+      phase: 'remove',
+      records: [
+        { key: ['20'], op: 'r' },
+        { key: ['21'], op: 'x' },
+      ],
+    })
+    await insertBatch(api, run, ['int64'], {
+      seq: 0,
+      phase: 'invalid',
+      state: 'planned',
+      attempt: 0,
+      records: [{ key: ['30'], op: 'i', error: { code: 'bad_date', field: 'born', message: 'no date' } }],
+    })
     await insertBatch(api, { ...run, plan: crypto.randomUUID() }, ['int64'], { records: [{ key: ['99'], op: a }] })
   })
   after(() => api.stop())
@@ -78,7 +103,7 @@ describe('what became of single records', () => {
       assert.ok(data(page).length <= 3)
       paged.push(...data(page).map(({ key }) => key))
       if (page.body['next'] === null) break
-      cursor = `&cursor=${String(page.body['next'])}`
+      cursor = `&cursor=${page.body['next'] as string}`
     }
     assert.deepEqual(paged, await keys(''))
     assert.equal(new Set(paged).size, 8)
@@ -91,9 +116,17 @@ describe('what became of single records', () => {
   test('composite keys are arrays, in queries their JSON', async () => {
     await insertSync(api, 'pairs', ['text', 'int64'])
     const pairs = await insertRun(api, { sync: 'pairs' })
-    await insertBatch(api, pairs, ['text', 'int64'], { records: [{ key: ['a/b', '1'], op: 'a' }, { key: ['a/b', '2'], op: 'a' }] })
+    await insertBatch(api, pairs, ['text', 'int64'], {
+      records: [
+        { key: ['a/b', '1'], op: 'a' },
+        { key: ['a/b', '2'], op: 'a' },
+      ],
+    })
     const key = encodeURIComponent('["a/b","2"]')
-    assert.deepEqual(data(await api.call('GET', `/v1/runs/${pairs.id}/changes?key=${key}`)).map((change) => change.key), [['a/b', '2']])
+    assert.deepEqual(
+      data(await api.call('GET', `/v1/runs/${pairs.id}/changes?key=${key}`)).map((change) => change.key),
+      [['a/b', '2']],
+    )
     assert.deepEqual((await api.call('GET', `/v1/syncs/pairs/records/${key}`)).body['key'], ['a/b', '2'])
     for (const wrong of ['a', '["a"]', '["a",2]', '["a","b"]']) {
       const answer = await api.call('GET', `/v1/syncs/pairs/records/${encodeURIComponent(wrong)}`)
@@ -107,24 +140,37 @@ describe('what became of single records', () => {
     const older = await insertRun(api, { sync: 'history' })
     await insertBatch(api, older, ['text'], { records: [{ key: ['k/1'], op: 'a', fields: '{"n":1.50}' }] })
     const newer = await insertRun(api, { sync: 'history' })
-    await insertBatch(api, newer, ['text'], { outcomes: { 0: { outcome: 'rejected', code: 'X', message: 'no' } }, records: [{ key: ['k/1'], op: 'c', fields: '{"n":2}' }] })
+    await insertBatch(api, newer, ['text'], {
+      outcomes: { 0: { outcome: 'rejected', code: 'X', message: 'no' } },
+      records: [{ key: ['k/1'], op: 'c', fields: '{"n":2}' }],
+    })
     const codec = new KeyCodec(['text'])
     const segment = async (seq: number, fingerprint: Uint8Array) => {
       const writer = new SegmentWriter(false)
       for (const key of ['k/0', 'k/1']) writer.add(codec.encode([key]), fingerprint, null)
       const packed = writer.take()
       assert.ok(packed)
-      await api.db.query('insert into baseline_segment values ($1, 1, $2, $3, $4, $5, $6)', ['history', packed.firstKey, seq, packed.lastKey, packed.size, packed.entries])
+      await api.db.query('insert into baseline_segment values ($1, 1, $2, $3, $4, $5, $6)', [
+        'history',
+        packed.firstKey,
+        seq,
+        packed.lastKey,
+        packed.size,
+        packed.entries,
+      ])
     }
     await segment(1, Buffer.alloc(16, 1))
     await segment(2, Buffer.alloc(16, 2))
     const path = `/v1/syncs/history/records/${encodeURIComponent('k/1')}`
     const { text, body } = await api.call('GET', path)
     assert.match(text, /"acknowledged":\{"fingerprint":"(02){16}","run":"[^"]+","at":"[^"]+","fields":\{"n":1\.50\}\}/)
-    assert.deepEqual((body['runs'] as { run: string; outcome: string }[]).map(({ run, outcome }) => [run, outcome]), [
-      [newer.id, 'rejected'],
-      [older.id, 'delivered'],
-    ])
+    assert.deepEqual(
+      (body['runs'] as { run: string; outcome: string }[]).map(({ run, outcome }) => [run, outcome]),
+      [
+        [newer.id, 'rejected'],
+        [older.id, 'delivered'],
+      ],
+    )
     await segment(3, REMOVED)
     assert.equal((await api.call('GET', path)).body['acknowledged'], null)
     assert.equal((await api.call('GET', '/v1/syncs/history/records/never')).status, 404)
@@ -140,9 +186,24 @@ describe('what became of single records', () => {
       )
     }
     const page = await api.call('GET', '/v1/syncs/refused/rejections?limit=2')
-    assert.deepEqual(data(page).map(({ key }) => key), ['a', 'b'])
-    assert.deepEqual(Object.keys(data(page)[0] ?? {}), ['key', 'op', 'field', 'class', 'code', 'message', 'attempts', 'run', 'firstAt', 'lastAt', 'nextAttempt'])
-    const rest = await api.call('GET', `/v1/syncs/refused/rejections?limit=2&cursor=${String(page.body['next'])}`)
+    assert.deepEqual(
+      data(page).map(({ key }) => key),
+      ['a', 'b'],
+    )
+    assert.deepEqual(Object.keys(data(page)[0] ?? {}), [
+      'key',
+      'op',
+      'field',
+      'class',
+      'code',
+      'message',
+      'attempts',
+      'run',
+      'firstAt',
+      'lastAt',
+      'nextAttempt',
+    ])
+    const rest = await api.call('GET', `/v1/syncs/refused/rejections?limit=2&cursor=${page.body['next'] as string}`)
     assert.deepEqual([data(rest).map(({ key }) => key), rest.body['next']], [['c'], null])
 
     const due = async () => (await api.db.query(`select key from rejection where sync = 'refused' and next_attempt <= now()`)).rowCount
@@ -159,7 +220,10 @@ describe('what became of single records', () => {
       return { changes: [{ op: 'added', key: '1', fields: '{"n":12345678901234567890.10}', error: null }] }
     }
     const { status, text } = await api.call('POST', '/v1/syncs/s/preview', { payload: { limit: 2 } })
-    assert.deepEqual([status, text], [200, '{"data":[{"op":"added","key":"1","fields":{"n":12345678901234567890.10},"error":null}],"next":null}'])
+    assert.deepEqual(
+      [status, text],
+      [200, '{"data":[{"op":"added","key":"1","fields":{"n":12345678901234567890.10},"error":null}],"next":null}'],
+    )
     api.worker.answer = async () => ({ problem: 'column x is missing' })
     const refused = await api.call('POST', '/v1/syncs/s/preview')
     assert.deepEqual([refused.status, refused.body['detail']], [422, 'column x is missing'])

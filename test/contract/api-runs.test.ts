@@ -56,10 +56,15 @@ describe('starting runs', () => {
 
   test('any number of concurrent requests make one active and one next run', async () => {
     await insertSync(api, 'crowd')
-    const answers = await Promise.all(Array.from({ length: 12 }, (_, i) => start('crowd', { onConflict: i % 2 === 0 ? 'queue' : 'reject' })))
+    const answers = await Promise.all(
+      Array.from({ length: 12 }, (_, i) => start('crowd', { onConflict: i % 2 === 0 ? 'queue' : 'reject' })),
+    )
     assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([202, 409]))
     const { rows } = await api.db.query<{ slot: string }>(`select slot from run where sync = 'crowd' order by slot`)
-    assert.deepEqual(rows.map(({ slot }) => slot), ['active', 'next'])
+    assert.deepEqual(
+      rows.map(({ slot }) => slot),
+      ['active', 'next'],
+    )
   })
 
   test('the same Idempotency-Key gives the same run, also at once; another body is 422; a refusal leaves the key free', async () => {
@@ -86,7 +91,14 @@ describe('starting runs', () => {
     const { id } = await insertRun(api, { sync: 'killed', state: 'delivering', slot: 'active', temporalRunId: 't1' })
     api.control.endTerminated = async (run) => {
       assert.deepEqual([run.id, run.temporalRunId], [id, 't1'])
-      await endRun(api.db, { run: id, sync: 'killed', outcome: 'failed', error: { code: 'terminated', message: '' }, waiting: null, mappingId: null })
+      await endRun(api.db, {
+        run: id,
+        sync: 'killed',
+        outcome: 'failed',
+        error: { code: 'terminated', message: '' },
+        waiting: null,
+        mappingId: null,
+      })
       return true
     }
     assert.equal((await start('killed')).status, 202)
@@ -151,13 +163,25 @@ describe('looking at runs and steering them', () => {
     const parent = await add({ seq: 1, state: 'split', records: records('d', 'e') })
     await add({ seq: 1, parent, counts: { skipped: 1 }, records: records('d') })
     await add({ seq: 1, parent, state: 'planned', attempt: 0, doubtful: true, records: records('e') })
-    await add({ seq: 2, state: 'sending', phase: 'remove', records: [{ key: ['f'], op: 'r' }, { key: ['g'], op: 'x' }] })
+    await add({
+      seq: 2,
+      state: 'sending',
+      phase: 'remove',
+      records: [
+        { key: ['f'], op: 'r' },
+        { key: ['g'], op: 'x' },
+      ],
+    })
     await add({ seq: 3, state: 'planned', attempt: 0, doubtful: true, records: records('h') })
     await add({ seq: 0, phase: 'invalid', state: 'planned', records: [{ key: ['i'], op: 'i', error: { code: 'x', message: 'y' } }] })
     await insertBatch(api, { ...run, plan: crypto.randomUUID() }, ['text'], { counts: { delivered: 99 }, records: records('z') })
     const { body } = await api.call('GET', `/v1/runs/${run.id}`)
     assert.deepEqual(body['counts'], { ...planned, owed: 3, delivered: 2, skipped: 1, rejected: 1, inDoubt: 2 })
-    assert.deepEqual(body['temporal'], { workflowId: 'sync/s', runId: 'abc', url: 'http://ui.test/namespaces/ns/workflows/sync%2Fs/abc/history' })
+    assert.deepEqual(body['temporal'], {
+      workflowId: 'sync/s',
+      runId: 'abc',
+      url: 'http://ui.test/namespaces/ns/workflows/sync%2Fs/abc/history',
+    })
 
     const dry = await insertRun(api, { sync: 's', dryRun: true, planned })
     await insertBatch(api, dry, ['text'], { state: 'sending', records: records('a') })
@@ -174,11 +198,14 @@ describe('looking at runs and steering them', () => {
       const { body } = await api.call('GET', `/v1/runs?sync=many&limit=2${cursor}`)
       seen.push(...(body['data'] as { id: string }[]).map(({ id }) => id))
       if (body['next'] === null) break
-      cursor = `&cursor=${String(body['next'])}`
+      cursor = `&cursor=${body['next'] as string}`
     }
     assert.deepEqual(seen, ids)
     const failed = (await api.call('GET', '/v1/runs?sync=many&state=failed')).body['data'] as { id: string }[]
-    assert.deepEqual(failed.map(({ id }) => id), [ids[2]])
+    assert.deepEqual(
+      failed.map(({ id }) => id),
+      [ids[2]],
+    )
     assert.equal((await api.call('GET', '/v1/runs?cursor=nonsense')).status, 400)
     assert.equal((await api.call('GET', '/v1/runs?sate=failed')).status, 400)
     assert.equal((await api.call('GET', '/v1/runs/not-a-run')).status, 404)
@@ -195,7 +222,13 @@ describe('looking at runs and steering them', () => {
 
   test('each verb needs its state and goes to Temporal', async () => {
     await insertSync(api, 'steered')
-    const verbs = { cancel: ['delivering', 'paused', 'planning', 'awaiting_approval'], pause: ['delivering'], resume: ['paused'], approve: ['awaiting_approval'], reject: ['awaiting_approval'] }
+    const verbs = {
+      cancel: ['delivering', 'paused', 'planning', 'awaiting_approval'],
+      pause: ['delivering'],
+      resume: ['paused'],
+      approve: ['awaiting_approval'],
+      reject: ['awaiting_approval'],
+    }
     const { id } = await insertRun(api, { sync: 'steered', state: 'planning', slot: 'active', temporalRunId: 't' })
     for (const state of ['planning', 'awaiting_approval', 'delivering', 'paused', 'succeeded', 'cancelled']) {
       await api.db.query('update run set state = $2 where id = $1', [id, state])

@@ -120,7 +120,7 @@ describe('tailrace api and the verbs that operate runs', () => {
     assert.match(stderr, /is still queued after 1 s; it goes on/)
   })
 
-  test('wrong usage is 64, an unknown sync 1, an API that is not there 1', async () => {
+  test('wrong usage is 64, an unknown sync 1, and doctor says what is away', async () => {
     assert.equal((await cli('run')).code, 64)
     assert.equal((await cli('run', 's', '--on-conflict', 'wait')).code, 64)
     assert.equal((await cli('runs', '--limit', '0')).code, 64)

@@ -94,6 +94,7 @@ test('a refusal becomes a rejection with key, version and the schedule of its cl
   const schedules = (['invalid', 'data', 'conflict', 'missing', 'permission', 'locked'] as const).map((kind) => {
     const { settlement } = settle(batch('c'), [rejected('a', kind)])
     const [rejection] = settlement.rejections
+    assert.ok(rejection)
     assert.deepEqual(rejection, {
       id: Buffer.from('a'),
       key: 'a',
@@ -105,7 +106,7 @@ test('a refusal becomes a rejection with key, version and the schedule of its cl
       message: 'not an e-mail address',
       retryAfterMs: RETRY_AFTER_MS[kind],
     })
-    return rejection?.retryAfterMs === null ? null : rejection?.retryAfterMs[0]
+    return rejection.retryAfterMs === null ? null : rejection.retryAfterMs[0]
   })
   assert.deepEqual(schedules, [null, null, 900_000, 900_000, 900_000, 30_000], 'data waits for a new version, locks pass soon')
 })

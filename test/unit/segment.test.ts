@@ -65,8 +65,9 @@ test('a key given as a slice of a buffer that is used again is kept as it was', 
   writer.add(shared, Buffer.alloc(16, 1), null)
   shared.write('later')
   const packed = writer.take()
-  assert.deepEqual(packed?.firstKey.toString(), 'first')
-  assert.deepEqual(unpack(packed?.entries ?? Buffer.alloc(0))[0]?.key.toString(), 'first')
+  assert.ok(packed)
+  assert.deepEqual(packed.firstKey.toString(), 'first')
+  assert.deepEqual(unpack(packed.entries)[0]?.key.toString(), 'first')
 })
 
 test('only sixteen zero bytes mean that the removal was acknowledged', () => {

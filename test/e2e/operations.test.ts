@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { after, before, beforeEach, test } from 'node:test'
+import { Client, Connection } from '@temporalio/client'
+import { accept, createContacts, documents, fault, held, holding, release, report, some, wanted } from '../harness/contacts.ts'
+import { startStack, type Role, type Stack } from '../harness/stack.ts'
+
+/** Day-to-day operation: schedules, the CLI, retries of refused records, a pod being moved, restarts. */
+let stack: Stack
+let worker: Role
+
+before(async () => {
+  stack = await startStack()
+  await stack.start('api')
+  worker = await stack.start('worker')
+})
+after(() => stack.stop())
+beforeEach(async () => {
+  await fetch(`${stack.sandbox.url}/_sandbox/reset`, { method: 'POST' })
+  await stack.warehouse.query('drop table if exists contacts')
+  for (const sync of ['contacts', 'follower']) await stack.call('DELETE', `/v1/syncs/${sync}`)
+  await createContacts(stack, some(30))
+  await stack.apply(documents(stack, 'hubspot'))
+})
+
+function cli(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, ['dist/server/main.js', ...args], { env: stack.env, timeout: 60_000 }, (error, stdout, stderr) =>
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
+    )
+  })
+}
+
+async function runsOf(sync: string): Promise<{ id: string; state: string; trigger: string }[]> {
+  const { body } = await stack.call('GET', `/v1/runs?sync=${sync}`)
+  return body['data'] as { id: string; state: string; trigger: string }[]
+}
+
+/** Polls a condition of the API; bounded. */
+async function eventually<T>(ask: () => Promise<T | null>, what: string): Promise<T> {
+  const limit = performance.now() + 60_000
+  for (;;) {
+    const found = await ask()
+    if (found !== null) return found
+    if (performance.now() > limit) throw new Error(`never came: ${what}`)
+  }
+}
+
+test('the CLI runs a sync, shows it and ends with the codes of its manual', async () => {
+  const preview = await cli('preview', 'contacts', '--limit', '3', '--json')
+  assert.equal(preview.code, 0, preview.stderr)
+  assert.match(preview.stdout, /person1@example\.com/)
+  assert.equal((await report(stack, 'hubspot')).totals.records, 0)
+
+  const done = await cli('run', 'contacts', '--wait')
+  assert.equal(done.code, 0, done.stderr)
+  await stack.warehouse.query(`update contacts set email = 'broken' where id = 3`)
+  const partial = await cli('run', 'contacts', '--wait', '--json')
+  assert.equal(partial.code, 2, partial.stderr)
+  assert.match((await cli('rejections', 'contacts')).stdout, /INVALID_EMAIL|email/)
+  assert.match((await cli('record', 'contacts', '5')).stdout, /delivered/)
+  assert.match((await cli('runs', 'contacts')).stdout, /partial/)
+
+  await stack.apply(documents(stack, 'hubspot', { guards: {} }))
+  await stack.warehouse.query('delete from contacts where id > 10')
+  const parked = await cli('run', 'contacts', '--wait')
+  assert.equal(parked.code, 3, parked.stderr)
+  const [waiting] = await runsOf('contacts')
+  assert.equal((await cli('run', 'contacts')).code, 1)
+  assert.equal((await cli('reject', waiting?.id ?? '')).code, 0)
+  assert.equal((await stack.ended(waiting?.id ?? '')).error?.code, 'rejected')
+  assert.equal((await cli('run', 'contacts', '--no-such-option')).code, 64)
+
+  const doctor = await cli('doctor')
+  assert.equal(doctor.code, 0, doctor.stdout + doctor.stderr)
+})
+
+/** Keys that the webhook receiver refuses, record by record. */
+async function refuse(keys: readonly string[]): Promise<void> {
+  await fetch(`${stack.sandbox.url}/_sandbox/settings`, { method: 'POST', body: JSON.stringify({ webhook: { reject: keys } }) })
+}
+
+test('a refused record costs one attempt per version; a person may have it tried again', async () => {
+  await stack.apply(documents(stack, 'webhook'))
+  await refuse(['3', '7'])
+  const first = await stack.run('contacts')
+  assert.deepEqual(
+    [first.state, first.counts['delivered'], first.counts['rejected'], first.counts['owed']],
+    ['partial', 28, 2, 2],
+    JSON.stringify(first),
+  )
+  const requests = async () => (await report(stack, 'webhook')).requests.reduce((sum, { count }) => sum + count, 0)
+  const before = await requests()
+  const second = await stack.run('contacts')
+  assert.deepEqual([second.state, second.counts['added'], second.counts['owed']], ['partial', 0, 2])
+  assert.equal(await requests(), before)
+  await refuse([])
+  assert.equal((await stack.call('POST', '/v1/syncs/contacts/rejections/retry', {})).status, 200)
+  const third = await stack.run('contacts')
+  assert.deepEqual([third.state, third.counts['retried'], third.counts['delivered']], ['succeeded', 2, 2], JSON.stringify(third))
+  assert.deepEqual(await held(stack, 'webhook'), await wanted(stack))
+})
+
+test('half of all outcomes are refusals: the run stops before it has tried the rest', async () => {
+  await stack.warehouse.query(
+    `truncate contacts; insert into contacts select i, 'p' || i || '@example.com', 'x' from generate_series(1, 3000) i`,
+  )
+  await stack.apply(documents(stack, 'webhook'))
+  await refuse(Array.from({ length: 3000 }, (_, i) => String(i + 1)))
+  const run = await stack.run('contacts')
+  assert.deepEqual([run.state, run.error?.code], ['failed', 'guard'], JSON.stringify(run))
+  assert.ok((run.counts['rejected'] ?? 0) < 3000)
+})
+
+test('a batch that is refused as a whole is split until the bad record stands alone; its neighbours are delivered', async () => {
+  await stack.apply(documents(stack, 'webhook'))
+  await fetch(`${stack.sandbox.url}/_sandbox/settings`, { method: 'POST', body: JSON.stringify({ webhook: { refuse: ['13'] } }) })
+  const run = await stack.run('contacts')
+  assert.deepEqual([run.state, run.counts['delivered'], run.counts['rejected']], ['partial', 29, 1], JSON.stringify(run))
+})
+
+test('SIGTERM in mid-delivery: what is under way is settled, another worker goes on, nothing is doubled', async () => {
+  await fault(stack, { on: 'hubspot', path: 'batch/upsert', do: 'slow', delayMs: 700 })
+  const id = await accept(stack)
+  await eventually(
+    async () => ((await report(stack, 'hubspot')).requests.some(({ path }) => path.includes('upsert')) ? true : null),
+    'a request',
+  )
+  const next = await stack.start('worker')
+  assert.equal(await worker.stop(), 0, worker.output())
+  worker = next
+  const run = await stack.ended(id)
+  assert.deepEqual([run.state, run.counts['delivered']], ['succeeded', 30], JSON.stringify(run))
+  const { totals } = await report(stack, 'hubspot')
+  assert.deepEqual([totals.effective, totals.repeated], [30, 0])
+})
+
+test('a run accepted while no worker was there begins when one comes', async () => {
+  await worker.stop()
+  const id = await accept(stack)
+  worker = await stack.start('worker')
+  assert.equal((await stack.ended(id)).state, 'succeeded')
+})
+
+test('Reset to the beginning while delivering: the same plan goes on, nothing is doubled', async () => {
+  await fault(stack, { on: 'hubspot', path: 'batch/upsert', do: 'hold', commit: 'before' })
+  const id = await accept(stack)
+  await holding(stack, 1)
+  const connection = await Connection.connect({ address: stack.temporal })
+  try {
+    const client = new Client({ connection, namespace: stack.namespace })
+    const { events } = await client.workflow.getHandle('sync/contacts').fetchHistory()
+    const completed = events?.find((event) => event.workflowTaskCompletedEventAttributes)?.eventId
+    await connection.workflowService.resetWorkflowExecution({
+      namespace: stack.namespace,
+      workflowExecution: { workflowId: 'sync/contacts' },
+      reason: 'a test',
+      workflowTaskFinishEventId: completed ?? null,
+      requestId: id,
+    })
+  } finally {
+    await connection.close()
+  }
+  await release(stack)
+  const run = await stack.ended(id)
+  assert.deepEqual([run.state, run.counts['delivered']], ['succeeded', 30], JSON.stringify(run))
+  const { totals } = await report(stack, 'hubspot')
+  assert.deepEqual([totals.effective, totals.repeated], [30, 0])
+})
+
+test('a schedule starts runs, `after` follows, and both go when the configuration does', async () => {
+  const sync = documents(stack, 'hubspot').at(-1) ?? {}
+  await stack.apply([
+    ...documents(stack, 'hubspot', { schedule: { every: '2s' } }),
+    { ...sync, name: 'follower', mode: 'upsert', schedule: { after: 'contacts' } },
+  ])
+  await eventually(
+    async () => ((await runsOf('contacts')).some(({ state, trigger }) => state === 'succeeded' && trigger === 'schedule') ? true : null),
+    'a scheduled run',
+  )
+  await eventually(
+    async () => ((await runsOf('follower')).some(({ state, trigger }) => state === 'succeeded' && trigger === 'after') ? true : null),
+    'the run after it',
+  )
+  await stack.apply(documents(stack, 'hubspot'))
+  const connection = await Connection.connect({ address: stack.temporal })
+  try {
+    const client = new Client({ connection, namespace: stack.namespace })
+    await eventually(async () => {
+      for await (const schedule of client.schedule.list()) if (schedule.scheduleId === 'schedule/contacts') return null
+      return true
+    }, 'the end of the schedule')
+  } finally {
+    await connection.close()
+  }
+})
+
+test('a webhook that answers 410 ends the run, and its schedule is paused', async () => {
+  await stack.apply(documents(stack, 'webhook', { schedule: { every: '1h' } }))
+  await fault(stack, { on: 'webhook', do: 'status', status: 410 })
+  const run = await stack.run('contacts')
+  assert.deepEqual([run.state, run.error?.code], ['failed', 'gone'], JSON.stringify(run))
+})

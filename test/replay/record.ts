@@ -1,0 +1,157 @@
+/**
+ * Records the histories that replay.test.ts replays: `npm run build && node --import tsx test/replay/record.ts [CASE…]` with
+ * TAILRACE_TEST_PG and TAILRACE_TEST_TEMPORAL set. Record anew only from the released commit, never from the branch under test: the
+ * histories stand for runs that are under way while a new build is rolled out. (The first ones are from the build that brought them.)
+ */
+import { mkdir, writeFile } from 'node:fs/promises'
+import type { WorkflowHandle } from '@temporalio/client'
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js'
+import { endTerminatedRun } from '../../activities/launch/start-run.ts'
+import { BROKEN_EMAIL, CASES, historyFile, NAME, type Case } from './recorded-model.ts'
+import { openGround, type Ground } from './recording-ground.ts'
+
+const BATCH = 'batch/upsert'
+
+async function ended(handle: WorkflowHandle): Promise<WorkflowHandle> {
+  await handle.result().catch(() => undefined)
+  return handle
+}
+
+/** A model of its own and a sync of it; `rows` are the first ids. */
+async function sync(ground: Ground, name: string, options: { rows?: number; destination?: object; spec?: object; webhook?: boolean } = {}) {
+  const table = name.replaceAll('-', '_')
+  const { sandbox } = ground
+  await ground.sql(`create table ${table} (id bigint, email text, name text)`)
+  await ground.sql(`insert into ${table} select i, 'row' || i || '@recorded.example', '${NAME} ' || i from generate_series(1, ${options.rows ?? 30}) i`)
+  await ground.put('Source', name, { connector: 'postgres', config: { url: '${env:WAREHOUSE_URL}' } })
+  await ground.put('Model', name, { source: name, table, primaryKey: 'id' })
+  const hubspot = { baseUrl: `${sandbox.url}/hubspot`, accessToken: '${env:HUBSPOT_TOKEN}', timeoutSeconds: 20, lostRequestSeconds: 0 }
+  const webhook = { url: `${sandbox.url}/webhook/${name}`, secret: '${env:WEBHOOK_SECRET}', allowPrivateNetwork: true, batchSize: 1 }
+  const config = { ...(options.webhook ? webhook : hubspot), ...options.destination }
+  await ground.put('Destination', name, { connector: options.webhook ? 'webhook' : 'hubspot', config })
+  const target = options.webhook ? {} : { object: 'contacts', match: 'email' }
+  const fields = { email: 'email', firstname: 'name' }
+  await ground.put('Sync', name, { model: name, destination: name, mode: 'mirror', ...target, fields, ...options.spec })
+  return { table, run: async (more = {}) => ended((await ground.start(name, more)).handle) }
+}
+
+/** A delivered model of which half is deleted: the next run is held. */
+async function held(ground: Ground, name: Case, spec: object = {}) {
+  const { table, run } = await sync(ground, name, { spec })
+  await run()
+  await ground.sql(`delete from ${table} where id > 15`)
+  return ground.start(name)
+}
+
+const RECORDINGS: Record<Case, (ground: Ground, name: Case) => Promise<WorkflowHandle>> = {
+  async plain(ground, name) {
+    const { table, run } = await sync(ground, name)
+    await ground.sql(`insert into ${table} values (null, 'x@recorded.example', 'a'), (31, '${BROKEN_EMAIL}', 'b'), (1, 'y@recorded.example', 'c')`)
+    return run()
+  },
+  async 'no-change'(ground, name) {
+    const { run } = await sync(ground, name)
+    await run()
+    return run()
+  },
+  async 'several-ranges'(ground, name) {
+    return (await sync(ground, name, { rows: 450, webhook: true })).run()
+  },
+  async 'lost-answer'(ground, name) {
+    const { run } = await sync(ground, name, { destination: { lostRequestSeconds: 4 } })
+    await ground.fault({ on: 'hubspot', path: BATCH, do: 'drop_after' })
+    return run()
+  },
+  async 'held-approved'(ground, name) {
+    const { id, handle } = await held(ground, name)
+    await ground.reaches(id, 'awaiting_approval')
+    await handle.executeUpdate('approve')
+    return ended(handle)
+  },
+  async 'held-rejected'(ground, name) {
+    const { id, handle } = await held(ground, name)
+    await ground.reaches(id, 'awaiting_approval')
+    await handle.executeUpdate('reject')
+    return ended(handle)
+  },
+  async 'held-expired'(ground, name) {
+    const { handle } = await held(ground, name, { guards: { holdFor: '1s' } })
+    return ended(handle)
+  },
+  async 'paused-resumed'(ground, name) {
+    await sync(ground, name, { rows: 450, webhook: true })
+    await ground.fault({ on: 'webhook', do: 'hold', times: 'always' })
+    const { id, handle } = await ground.start(name)
+    await ground.held(1)
+    await handle.signal('pause')
+    await ground.letGo()
+    await ground.reaches(id, 'paused')
+    await handle.signal('resume')
+    return ended(handle)
+  },
+  async cancelled(ground, name) {
+    await sync(ground, name)
+    await ground.fault({ on: 'hubspot', path: BATCH, do: 'hold' })
+    const { handle } = await ground.start(name)
+    await ground.held(1)
+    await handle.cancel()
+    await ground.letGo()
+    return ended(handle)
+  },
+  async 'failed-auth'(ground, name) {
+    const { run } = await sync(ground, name)
+    await ground.fault({ on: 'hubspot', path: BATCH, do: 'status', status: 401, times: 'always' })
+    const handle = await run()
+    await ground.letGo()
+    return handle
+  },
+  async inherited(ground, name) {
+    const { run } = await sync(ground, name, { webhook: true })
+    await ground.fault({ on: 'webhook', do: 'hold', times: 'always' })
+    const { id, handle } = await ground.start(name)
+    await ground.held(1)
+    await handle.terminate()
+    await endTerminatedRun(ground.deps, { id, sync: name, temporalRunId: (await ground.temporalRun(id)) ?? '' })
+    await ground.letGo()
+    return run()
+  },
+  async 'dry-run'(ground, name) {
+    return (await sync(ground, name)).run({ dryRun: true })
+  },
+  async adopt(ground, name) {
+    return (await sync(ground, name)).run({ adopt: true })
+  },
+  async inspection(ground, name) {
+    await sync(ground, name)
+    const workflow = { workflowId: `inspect/${Date.now()}`, taskQueue: ground.deps.taskQueue }
+    const input = { id: '00000000-0000-4000-8000-000000000000', request: { kind: 'preview', sync: name, limit: 10 } }
+    await ground.deps.db.query('insert into inspection (id) values ($1)', [input.id])
+    return ended(await ground.client.workflow.start('inspection', { ...workflow, args: [input] }))
+  },
+  async launch(ground, name) {
+    await sync(ground, name)
+    const handle = await ended(
+      await ground.client.workflow.start('launch', { workflowId: `launch/${name}/${Date.now()}`, taskQueue: ground.deps.taskQueue, args: [name] }),
+    )
+    await ended(ground.client.workflow.getHandle(`sync/${name}`))
+    return handle
+  },
+}
+
+const address = process.env['TAILRACE_TEST_TEMPORAL']
+if (!address) throw new Error('TAILRACE_TEST_TEMPORAL is not set: host:port of a Temporal server to record on')
+const wanted = process.argv.slice(2)
+const ground = await openGround(address)
+try {
+  await mkdir(new URL('histories', import.meta.url), { recursive: true })
+  for (const name of CASES) {
+    if (wanted.length > 0 && !wanted.includes(name)) continue
+    const handle = await RECORDINGS[name](ground, name)
+    const history = await handle.fetchHistory()
+    await writeFile(historyFile(name), `${JSON.stringify(JSON.parse(historyToJSON(history)))}\n`)
+    process.stderr.write(`${name}: ${history.events?.length ?? 0} events\n`)
+    await ground.control('POST', 'reset')
+  }
+} finally {
+  await ground.close()
+}

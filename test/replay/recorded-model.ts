@@ -1,0 +1,37 @@
+/**
+ * What the recorded runs handle: row values and secrets that can be told from everything else, so that a history can be searched
+ * for them.
+ */
+export const TOKEN = 'pat-recorded-token'
+export const WEBHOOK_SECRET = `whsec_${Buffer.from('recorded-webhook-secret-32-bytes').toString('base64')}`
+export const PASSWORD = 'recorded-password'
+
+export const email = (id: number): string => `row${id}@recorded.example`
+export const NAME = 'Recorded Name'
+/** No e-mail address, so its row is invalid. */
+export const BROKEN_EMAIL = 'recorded.example without an at'
+
+/** Whatever of these a text holds should not be in any history. */
+export const PRIVATE: readonly string[] = ['recorded.example', NAME, TOKEN, WEBHOOK_SECRET, WEBHOOK_SECRET.slice(6), PASSWORD, 'postgres://']
+
+export const CASES = [
+  'plain',
+  'no-change',
+  'several-ranges',
+  'lost-answer',
+  'held-approved',
+  'held-rejected',
+  'held-expired',
+  'paused-resumed',
+  'cancelled',
+  'failed-auth',
+  'inherited',
+  'dry-run',
+  'adopt',
+  'inspection',
+  'launch',
+] as const
+
+export type Case = (typeof CASES)[number]
+
+export const historyFile = (name: Case): URL => new URL(`histories/${name}.json`, import.meta.url)

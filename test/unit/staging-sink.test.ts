@@ -1,0 +1,295 @@
+import assert from 'node:assert/strict'
+import { createHash, randomUUID } from 'node:crypto'
+import { after, before, test } from 'node:test'
+import type pg from 'pg'
+import { unpackLines } from '../../activities/plan/batch.ts'
+import type { PlannedRow } from '../../activities/plan/pass.ts'
+import { StagingSink } from '../../activities/plan/staging-sink.ts'
+import type { BookEntry } from '../../state/books.ts'
+import { PlanTables, type RemovalRow } from '../../state/plan-tables.ts'
+import { unpack } from '../../state/segment.ts'
+import { newRun, newSync, openState } from '../contract/state-fixture.ts'
+import type { TestDatabase } from '../harness/database.ts'
+
+let db: TestDatabase
+before(async () => {
+  db = await openState()
+})
+after(() => db.drop())
+
+const hashMatch = (match: string) => createHash('md5').update(match.toLowerCase()).digest()
+
+/** A sink for batches of three, in a session of its own. */
+async function openSink(work: (ground: { sink: StagingSink; tables: PlanTables; read: () => ReturnType<typeof staged> }) => Promise<void>, options: { readBackFirst?: boolean; carriesMatch?: boolean } = {}) {
+  const run = await newRun(db.pool, newSync())
+  const client = await db.pool.connect()
+  try {
+    const tables = new PlanTables(client)
+    await tables.create()
+    const sink = new StagingSink({
+      client,
+      tables,
+      ids: { run, plan: randomUUID(), version: (key, match) => `${Buffer.from(key).toString()}${match === null ? '' : `/${match}`}` },
+      batchSize: 3,
+      carriesMatch: options.carriesMatch ?? true,
+      hashMatch,
+      encodeMatch: (match) => JSON.stringify({ email: match }),
+      readBackFirst: options.readBackFirst ?? false,
+    })
+    await work({ sink, tables, read: () => staged(db.pool, run) })
+  } finally {
+    client.release(true)
+  }
+}
+
+/** What is staged, as text. */
+async function staged(pool: pg.Pool, run: string) {
+  const { rows } = await pool.query<{
+    phase: string
+    seq: number
+    ops: string
+    size: number
+    doubtful: boolean
+    on_books: boolean
+    wait: number | null
+    payload: Buffer
+    entries: Buffer
+    first_key: Buffer
+    last_key: Buffer
+  }>(`select *, extract(epoch from not_before - planned_at)::float8 * 1000 as wait from batch where run = $1 order by phase desc, seq`, [run])
+  return rows.map((row) => ({
+    kind: `${row.phase} ${row.seq} ${row.ops}${row.doubtful ? ' doubtful' : ''}${row.on_books ? ' books' : ''}`,
+    keys: unpack(row.entries).map(({ key }) => key.toString()),
+    matches: unpack(row.entries).map(({ match }) => match),
+    ends: [row.first_key.toString(), row.last_key.toString()],
+    lines: unpackLines(row.payload),
+    wait: row.wait === null ? null : Math.round(row.wait / 1000),
+  }))
+}
+
+const book = (more: Partial<BookEntry> = {}): BookEntry => ({ key: Buffer.alloc(0), doubtMs: null, staleMatches: [], rejection: null, ...more })
+const row = (key: string, more: Partial<PlannedRow> = {}): PlannedRow => ({
+  op: 'added',
+  key: Buffer.from(key),
+  keyTexts: [key],
+  fingerprint: Buffer.alloc(16, 1),
+  fields: `{"email":"${key}@x"}`,
+  match: `${key}@x`,
+  book: null,
+  ...more,
+})
+const removal = (key: string, match: string, more: Partial<Parameters<StagingSink['removal']>[0]> = {}) => ({
+  key: Buffer.from(key),
+  keyTexts: [key],
+  match,
+  counted: true,
+  book: null,
+  renames: false,
+  ...more,
+})
+async function* pages(...rows: RemovalRow[][]) {
+  for (const page of rows) yield page
+}
+
+test('planned rows are frozen in batches of their kind, each in key order, numbered as they begin', async () => {
+  await openSink(async ({ sink, read }) => {
+    for (const key of ['a', 'b']) sink.planned(row(key))
+    sink.planned(row('c', { op: 'changed', book: book() }))
+    sink.planned(row('d', { op: 'changed', book: book({ doubtMs: 60_000 }) }))
+    sink.planned(row('e', { op: 'changed' }))
+    sink.planned(row('f'))
+    sink.planned(row('g', { op: 'changed', book: book({ doubtMs: 30_000 }) }))
+    await sink.flush()
+    const found = await read()
+    assert.deepEqual(
+      found.map(({ kind, keys, wait }) => [kind, keys.join(''), wait]),
+      [
+        ['upsert 0 aac', 'abe', null],
+        ['upsert 1 c books', 'c', null],
+        ['upsert 2 cc doubtful books', 'dg', 60],
+        ['upsert 3 a', 'f', null],
+      ],
+      'a doubtful batch waits as long as the longest of its records',
+    )
+    const [first] = found
+    assert.ok(first)
+    assert.deepEqual(first.lines, [
+      '{"id":"a","op":"upsert","key":"a","fields":{"email":"a@x"}}',
+      '{"id":"b","op":"upsert","key":"b","fields":{"email":"b@x"}}',
+      '{"id":"e","op":"upsert","key":"e","fields":{"email":"e@x"}}',
+    ])
+    assert.deepEqual([first.ends, first.matches], [
+      ['a', 'e'],
+      ['a@x', 'b@x', 'e@x'],
+    ])
+    assert.deepEqual([sink.counts, sink.upsertBatches], [{ added: 3, changed: 4, invalid: 0 }, 4])
+  })
+})
+
+test('segments carry match values only where they are not the key itself', async () => {
+  await openSink(
+    async ({ sink, read }) => {
+      sink.planned(row('a'))
+      await sink.flush()
+      assert.deepEqual((await read())[0]?.matches, [null])
+    },
+    { carriesMatch: false },
+  )
+})
+
+test('a verify run reads everything back first', async () => {
+  await openSink(
+    async ({ sink, read }) => {
+      sink.planned(row('a'))
+      sink.removal(removal('b', 'b@x'))
+      await sink.flush()
+      assert.deepEqual(
+        (await read()).map(({ kind, wait }) => [kind, wait]),
+        [['upsert 0 a doubtful books', null]],
+      )
+    },
+    { readBackFirst: true },
+  )
+})
+
+test('a row that drifted is batched apart and is unchanged no more', async () => {
+  await openSink(async ({ sink, read }) => {
+    sink.unchanged(0, Buffer.alloc(0), 0, 0)
+    sink.unchanged(1, Buffer.alloc(0), 0, 0)
+    sink.planned(row('z'))
+    sink.drifted(row('a', { op: 'changed' }), 0)
+    await sink.flush()
+    assert.deepEqual([sink.unchangedOrdinals.has(0), sink.unchangedOrdinals.has(1)], [false, true])
+    assert.deepEqual(
+      (await read()).map(({ kind, keys }) => [kind, keys.join('')]),
+      [
+        ['upsert 0 a', 'z'],
+        ['upsert 1 c books', 'a'],
+      ],
+    )
+  })
+})
+
+test('invalid rows are kept with their reason and no fields; a row without a key is told apart by its content', async () => {
+  await openSink(async ({ sink, read }) => {
+    const reason = { code: 'null_key', field: null, message: 'the primary key is NULL' }
+    sink.invalid({ key: Buffer.alloc(0), keyTexts: [null], fingerprint: Buffer.alloc(16, 1), match: null, ...reason })
+    sink.invalid({ key: Buffer.alloc(0), keyTexts: [null, 'b'], fingerprint: Buffer.alloc(16, 2), match: 'held@x', ...reason })
+    sink.invalid({ key: Buffer.from('a'), keyTexts: ['a'], fingerprint: Buffer.alloc(16, 3), match: null, code: 'X', field: 'email', message: 'bad' })
+    await sink.flush()
+    const [batch] = await read()
+    assert.ok(batch)
+    assert.equal(batch.kind, 'invalid 0 iii')
+    assert.deepEqual(
+      batch.lines.map((line) => JSON.parse(line) as unknown),
+      [
+        { key: null, op: 'upsert', fields: {}, error: reason },
+        { key: [null, 'b'], op: 'upsert', fields: {}, error: reason },
+        { key: 'a', op: 'upsert', fields: {}, error: { code: 'X', field: 'email', message: 'bad' } },
+      ],
+    )
+    assert.deepEqual(
+      [...sink.invalidRejections.values()].map(({ id, key, class: kind, retryAfterMs }) => [id.toString('hex'), key, kind, retryAfterMs]),
+      [
+        ['01'.repeat(16), null, 'invalid', null],
+        ['02'.repeat(16), [null, 'b'], 'invalid', null],
+        ['61', 'a', 'invalid', null],
+      ],
+    )
+    assert.deepEqual([sink.counts.invalid, sink.upsertBatches, sink.removeBatches], [3, 0, 0])
+  })
+})
+
+test('match values that rows share are found whatever their case; a holder that is not planned counts, a key alone with itself does not', async () => {
+  await openSink(async ({ sink, tables }) => {
+    for (const key of ['a', 'b', 'c', 'd', 'e']) sink.planned(row(key, { match: { a: 'Same@x', c: 'same@X' }[key] ?? `${key}@x` }))
+    sink.holds('B@X')
+    sink.holds('nobody@x')
+    await sink.flush()
+    assert.ok(sink.matchFilter.mayHave(hashMatch('same@x')))
+    const shared = await tables.sharedMatches()
+    assert.deepEqual(
+      shared.map(({ key, seq }) => `${key.toString()} ${seq}`).sort(),
+      ['a 0', 'b 0', 'c 0'],
+    )
+  })
+})
+
+test('removals: none whose match value a row holds, none of a renamed row that is not sent; in key order, the record before its old values', async () => {
+  await openSink(async ({ sink, tables, read }) => {
+    sink.planned(row('k', { match: 'held@x' }))
+    sink.removal(removal('d', 'd@x'))
+    sink.removal(removal('a', 'old@x', { counted: false }))
+    sink.removal(removal('a', 'a@x'))
+    sink.removal(removal('b', 'HELD@x'))
+    sink.removal(removal('c', 'c@x', { counted: false, renames: true }))
+    sink.removal(removal('e', 'e@x', { counted: false, renames: true }))
+    sink.removal(removal('f', 'f@x', { book: book({ doubtMs: 5_000 }) }))
+    await sink.flush()
+    await tables.dropRenamesOf([Buffer.from('c')])
+    await tables.dropHeldRemovals()
+    const counted = await sink.remove(tables.removals(2), (key) => [key.toString()])
+    await sink.flush()
+    assert.equal(counted, 3)
+    const removed = (await read()).filter(({ kind }) => kind.startsWith('remove'))
+    assert.deepEqual(
+      removed.map(({ kind, keys, matches, wait }) => [kind, keys.join(''), matches, wait]),
+      [
+        ['remove 0 rxr books', 'aad', ['a@x', 'old@x', 'd@x'], null],
+        ['remove 1 x books', 'e', ['e@x'], null],
+        ['remove 2 r doubtful books', 'f', ['f@x'], 5],
+      ],
+    )
+    assert.deepEqual(removed[0]?.lines, [
+      '{"id":"a/a@x","op":"delete","key":"a","fields":{"email":"a@x"}}',
+      '{"id":"a/old@x","op":"delete","key":"a","fields":{"email":"old@x"}}',
+      '{"id":"d/d@x","op":"delete","key":"d","fields":{"email":"d@x"}}',
+    ])
+    assert.deepEqual(
+      sink.renamed.map(({ key, match }) => `${key.toString()} ${match}`),
+      ['c c@x', 'e e@x'],
+    )
+    assert.equal(sink.removeBatches, 3)
+  })
+})
+
+test('a removal without a match value names the key only', async () => {
+  await openSink(async ({ sink, read }) => {
+    const bare = { key: Buffer.from('a'), match: null, hash: null, counted: true, doubtMs: null, renames: false }
+    assert.equal(await sink.remove(pages([bare]), () => ['eu', '7']), 1)
+    await sink.flush()
+    assert.deepEqual((await read())[0]?.lines, ['{"id":"a/","op":"delete","key":["eu","7"],"fields":{}}'])
+  })
+})
+
+test('more than fits into one write is drained on the way, and all of it is there in the end', async () => {
+  await openSink(async ({ sink, tables, read }) => {
+    let drained = 0
+    for (let i = 0; i < 7000; i++) {
+      sink.planned(row(`k${String(i).padStart(5, '0')}`))
+      if (!sink.full) continue
+      drained++
+      await sink.drain()
+    }
+    await sink.flush()
+    assert.ok(drained > 10)
+    const found = await read()
+    assert.deepEqual([found.length, found.flatMap(({ keys }) => keys).length], [2334, 7000])
+    assert.equal((await tables.sharedMatches()).length, 0)
+  })
+})
+
+test('a write that fails is told, at the latest by the end', async () => {
+  await openSink(async ({ sink }) => {
+    await db.pool.query('alter table batch add constraint full_up check (size < 3) not valid')
+    try {
+      for (const key of ['a', 'b', 'c']) sink.planned(row(key))
+      await assert.rejects(async () => {
+        await sink.drain()
+        await sink.flush()
+      }, /full_up/)
+    } finally {
+      await db.pool.query('alter table batch drop constraint full_up')
+    }
+  })
+})
