@@ -21,7 +21,7 @@ export function runFailure(code: string, message: string): ApplicationFailure {
 }
 
 /** What Temporal gets to see of an error: kind and message; no cause, no stack of a driver, no body. */
-export function asFailure(error: unknown, attempt: number): unknown {
+function asFailure(error: unknown, attempt: number): unknown {
   if (!(error instanceof ConnectorError)) return error
   const end = ERROR_KINDS[error.kind].end
   if (end !== null) return runFailure(end, withAdvice(error))

@@ -10,7 +10,11 @@ export const ERROR_KINDS = {
   in_doubt: { applied: 'unknown', end: null, advice: 'The answer was lost; the records are read back before anything is sent again.' },
   auth: { applied: 'no', end: 'auth', advice: 'Renew the credentials or their permissions, then run again.' },
   gone: { applied: 'no', end: 'gone', advice: 'The receiver is closed for good (410); the schedule is paused.' },
-  destination: { applied: 'no', end: 'destination', advice: 'The destination refused the request itself; check its address and configuration.' },
+  destination: {
+    applied: 'no',
+    end: 'destination',
+    advice: 'The destination refused the request itself; check its address and configuration.',
+  },
   config: { applied: 'no', end: 'config', advice: 'Correct the configuration, then run again.' },
   query: { applied: 'no', end: 'query', advice: 'Correct the model, then run again.' },
   source: { applied: 'no', end: null, advice: 'The warehouse went away or could not answer; the plan is made anew.' },

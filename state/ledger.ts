@@ -1,10 +1,7 @@
 import type pg from 'pg'
 
-/**
- * The ledger: every change of a batch's state is one statement that names the batch, its attempt and the fence (the run is the
- * sync's active run). A statement that finds no such batch changes nothing and says so; that makes late and doubled workers harmless.
- */
-export type BatchState = 'planned' | 'sending' | 'settled' | 'split' | 'discarded' | 'doubt'
+// The ledger: every change of a batch's state is one statement that names the batch, its attempt and the fence (the run is the sync's
+// active run). A statement that finds no such batch changes nothing and says so; that makes late and doubled workers harmless.
 
 /** A batch that still has to be delivered, without its bytes. */
 export interface OpenBatch {

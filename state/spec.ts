@@ -20,9 +20,9 @@ export const ModelSpec = Type.Object(
   closed,
 )
 
-export const IfNull = Type.Union([Type.Literal('clear'), Type.Literal('skip'), Type.Literal('reject')])
+const IfNull = Type.Union([Type.Literal('clear'), Type.Literal('skip'), Type.Literal('reject')])
 
-export const FieldMapping = Type.Union([
+const FieldMapping = Type.Union([
   Type.String({ minLength: 1 }),
   Type.Object({ column: Type.String({ minLength: 1 }), ifNull: Type.Optional(IfNull) }, closed),
   Type.Object({ value: Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.Null()]) }, closed),
@@ -31,7 +31,7 @@ export const FieldMapping = Type.Union([
 
 const Duration = Type.String({ pattern: '^[1-9][0-9]*(s|m|h|d)$' })
 
-export const Schedule = Type.Union([
+const Schedule = Type.Union([
   Type.Object({ every: Duration, paused: Type.Optional(Type.Boolean()) }, closed),
   Type.Object({ cron: Type.String(), timezone: Type.Optional(Type.String()), paused: Type.Optional(Type.Boolean()) }, closed),
   Type.Object({ after: Name, paused: Type.Optional(Type.Boolean()) }, closed),
@@ -40,7 +40,7 @@ export const Schedule = Type.Union([
 /** `20%` of the whole, or a number of records. */
 const Limit = Type.Union([Type.String({ pattern: '^(100|[0-9]{1,2})(\\.[0-9]+)?%$' }), Type.Integer({ minimum: 0 })])
 
-export const Guards = Type.Object(
+const Guards = Type.Object(
   {
     maxRemoved: Type.Optional(Limit),
     maxChanged: Type.Optional(Limit),

@@ -24,11 +24,11 @@ export interface SyncRunInput {
 
 type Answer = 'approved' | 'rejected'
 
-export const approve = defineUpdate<Answer>('approve')
-export const reject = defineUpdate<Answer>('reject')
-export const pause = defineSignal('pause')
-export const resume = defineSignal('resume')
-export const phase = defineQuery<string>('phase')
+const approve = defineUpdate<Answer>('approve')
+const reject = defineUpdate<Answer>('reject')
+const pause = defineSignal('pause')
+const resume = defineSignal('resume')
+const phase = defineQuery<string>('phase')
 
 /** One run of a sync: prepare → plan → hold until approved, if a guard is crossed → deliver → finish. */
 export async function syncRun(input: SyncRunInput): Promise<string> {

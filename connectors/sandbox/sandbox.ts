@@ -72,10 +72,15 @@ async function serve(state: SandboxState, incoming: IncomingMessage, response: S
     headers: incoming.headers,
     body: Buffer.concat(chunks),
   }
-  if (slug === '_sandbox') return send(response, await control(state, request))
+  if (slug === '_sandbox') {
+    send(response, await control(state, request))
+    return
+  }
   const standIn = state.standIns.get(slug)
-  if (standIn === undefined)
-    return send(response, jsonAnswer(404, { error: `no stand-in "${slug}" here`, standIns: [...state.standIns.keys()] }))
+  if (standIn === undefined) {
+    send(response, jsonAnswer(404, { error: `no stand-in "${slug}" here`, standIns: [...state.standIns.keys()] }))
+    return
+  }
 
   count(state, slug, request)
   const fault = state.faults.next(slug, request.method, request.path)
@@ -83,7 +88,7 @@ async function serve(state: SandboxState, incoming: IncomingMessage, response: S
   if (fault !== null) return strike(fault, apply, state.holds, response)
   const answer = await apply()
   if (state.latencyMs > 0) await delay(state.latencyMs)
-  return send(response, answer)
+  send(response, answer)
 }
 
 async function strike(fault: Fault, apply: () => Promise<StandInAnswer>, holds: Holds, response: ServerResponse): Promise<void> {
@@ -99,7 +104,8 @@ async function strike(fault: Fault, apply: () => Promise<StandInAnswer>, holds: 
     case 'html':
       if (fault.commit === 'before' || fault.commit === 'after') await apply()
       if (fault.delayMs !== undefined) await delay(fault.delayMs)
-      return send(response, scripted(fault))
+      send(response, scripted(fault))
+      return
     case 'slow':
     case 'hold': {
       const first = (fault.commit ?? (fault.do === 'slow' ? 'before' : 'after')) === 'before' ? await apply() : null
@@ -110,7 +116,7 @@ async function strike(fault: Fault, apply: () => Promise<StandInAnswer>, holds: 
     }
     case 'truncate':
     case 'reset_mid_body':
-      return cutShort(response, await apply(), fault.do === 'reset_mid_body')
+      cutShort(response, await apply(), fault.do === 'reset_mid_body')
   }
 }
 

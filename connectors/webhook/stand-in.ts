@@ -116,7 +116,8 @@ export function webhookStandIn(initial: Static<typeof Settings> = {}): StandIn {
     },
     reset() {
       settings = initial
-      for (const state of [log, seen, applied, store]) 'clear' in state ? state.clear() : state.reset()
+      log.reset()
+      for (const state of [seen, applied, store]) state.clear()
       mismatches = []
       repeats = 0
     },

@@ -29,23 +29,28 @@ async function start(): Promise<Client> {
   }
 }
 
+interface Report {
+  readonly requests: unknown[]
+  readonly systems: Record<string, { totals: unknown; writes?: { repeated: number }[] }>
+}
+
 describe('sandbox', { timeout: 60_000 }, () => {
   it('reports requests and writes, counts records, resets', async () => {
     await using client = await start()
     await client.post('v1', 'k1')
     await client.post('v1', 'k1')
     await client.post('v2', 'k2')
-    const report = JSON.parse((await client.call('GET', '/_sandbox/report')).text)
+    const report = JSON.parse((await client.call('GET', '/_sandbox/report')).text) as Report
     assert.deepEqual(report.requests, [{ system: 'webhook', method: 'POST', path: '/any', count: 3 }])
-    assert.deepEqual(report.systems.webhook.totals, { records: 2, effective: 2, repeated: 1 })
-    assert.deepEqual(report.systems.webhook.writes[0].repeated, 1)
-    const brief = JSON.parse((await client.call('GET', '/_sandbox/report?writes=none')).text)
-    assert.equal(brief.systems.webhook.writes, undefined)
+    assert.deepEqual(report.systems.webhook?.totals, { records: 2, effective: 2, repeated: 1 })
+    assert.deepEqual(report.systems.webhook?.writes?.[0]?.repeated, 1)
+    const brief = JSON.parse((await client.call('GET', '/_sandbox/report?writes=none')).text) as Report
+    assert.equal(brief.systems.webhook?.writes, undefined)
     const records = await client.call('GET', '/_sandbox/records?system=webhook&object=customers&limit=1')
     assert.equal(records.text, '{"total":2,"records":[{"object":"customers","key":"k1","fields":{"n":1}}]}')
     await client.call('POST', '/_sandbox/reset')
     assert.equal((await client.call('GET', '/_sandbox/records?system=webhook')).text, '{"total":0,"records":[]}')
-    assert.deepEqual(JSON.parse((await client.call('GET', '/_sandbox/report')).text).requests, [])
+    assert.deepEqual((JSON.parse((await client.call('GET', '/_sandbox/report')).text) as Report).requests, [])
   })
 
   it('holds a request until it is released, and says when it holds', async () => {

@@ -17,7 +17,7 @@ const IDENTITY = 'recorder'
 
 /** The product in this process: activities, compiled workflow bundle, stand-ins, databases of its own. */
 export async function openGround(address: string) {
-  Runtime.install({ logger: new DefaultLogger('WARN'), telemetryOptions: { logging: { forward: {}, filter: { core: 'WARN', other: 'ERROR' } } } })
+  Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { forward: {}, filter: { core: 'ERROR', other: 'ERROR' } } } })
   const [state, warehouse, sandbox] = await Promise.all([freshDatabase(), freshDatabase(), startSandbox()])
   await migrate(state.pool)
   const connection = await Connection.connect({ address })
