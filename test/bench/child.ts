@@ -20,7 +20,7 @@ export async function firstMessage(child: ChildProcess, what: string): Promise<R
   )
   gone.catch(() => undefined)
   try {
-    const [message]: unknown[] = await Promise.race([once(child, 'message'), gone, late])
+    const message: unknown = await Promise.race([new Promise((resolve) => child.once('message', resolve)), gone, late])
     if (typeof message === 'object' && message !== null) return { ...message }
     throw new Error(`${what} said something that is no object`)
   } finally {

@@ -31,7 +31,11 @@ async function baseline(sync: string, withRemoved = false): Promise<Record<strin
     const found: [string, number | string][] = []
     while (await reader.next()) {
       const { current } = reader
-      if (current) found.push([current.key.toString(), current.match === null ? (current.fingerprint[0] ?? -1) : `${current.fingerprint[0]} ${current.match}`])
+      if (current)
+        found.push([
+          current.key.toString(),
+          current.match === null ? (current.fingerprint[0] ?? -1) : `${current.fingerprint[0]} ${current.match}`,
+        ])
     }
     assert.deepEqual(
       found.map(([key]) => key),
@@ -111,7 +115,8 @@ test('more segments than one fetch brings, however they overlap, and the same af
   const sync = newSync()
   const client = await db.pool.connect()
   const name = (i: number) => `k${String(i).padStart(4, '0')}`
-  for (let i = 0; i < 450; i++) await insertSegments(client, { sync, generation: 1, seq: i + 1, blocks: [pack({ [name(i)]: 1, [name(i + 1)]: 2 })] })
+  for (let i = 0; i < 450; i++)
+    await insertSegments(client, { sync, generation: 1, seq: i + 1, blocks: [pack({ [name(i)]: 1, [name(i + 1)]: 2 })] })
   client.release()
   const all = await baseline(sync)
   assert.equal(Object.keys(all).length, 451)
@@ -151,7 +156,8 @@ test('compaction keeps what was settled between its snapshot and its commit', as
 test('a compaction that fails changes nothing', async () => {
   const sync = newSync()
   await db.pool.query('insert into sync_state (sync) values ($1)', [sync])
-  for (let i = 1; i <= 3; i++) await put(sync, i, Object.fromEntries(Array.from({ length: 900 }, (_, n) => [`k${String(n).padStart(4, '0')}`, i])))
+  for (let i = 1; i <= 3; i++)
+    await put(sync, i, Object.fromEntries(Array.from({ length: 900 }, (_, n) => [`k${String(n).padStart(4, '0')}`, i])))
   const before = await db.pool.query('select seq, first_key, size from baseline_segment where sync = $1 order by seq', [sync])
   const client = await db.pool.connect()
   await assert.rejects(
@@ -162,7 +168,10 @@ test('a compaction that fails changes nothing', async () => {
   )
   await client.query('select 1')
   client.release()
-  assert.deepEqual((await db.pool.query('select seq, first_key, size from baseline_segment where sync = $1 order by seq', [sync])).rows, before.rows)
+  assert.deepEqual(
+    (await db.pool.query('select seq, first_key, size from baseline_segment where sync = $1 order by seq', [sync])).rows,
+    before.rows,
+  )
 })
 
 test('compaction leaves disjoint blocks, and what is settled after it counts as laid over them', async () => {
@@ -183,7 +192,8 @@ test('compaction leaves disjoint blocks, and what is settled after it counts as 
       ['k2000', 'x', 501],
     ],
   )
-  const compacted = async () => (await db.pool.query<{ seq: number }>('select compacted_seq as seq from sync_state where sync = $1', [sync])).rows[0]?.seq ?? 0
+  const compacted = async () =>
+    (await db.pool.query<{ seq: number }>('select compacted_seq as seq from sync_state where sync = $1', [sync])).rows[0]?.seq ?? 0
   assert.deepEqual(await baselineSize(db.pool, sync, 1, await compacted()), { base: 2501, overlay: 0, overlaySegments: 0 })
   await put(sync, 8, { k0001: 3 }, { y: 3 })
   assert.deepEqual(await baselineSize(db.pool, sync, 1, await compacted()), { base: 2501, overlay: 2, overlaySegments: 2 })
@@ -220,8 +230,14 @@ test('the books have one entry a key, in key order, with all that is known of it
   await rejection('c', '1 hour')
   await rejection('a', '-1 hour')
   await rejection('d', null, 'data')
-  await db.pool.query(`insert into doubt values ($1, 'c', clock_timestamp() + interval '1 hour'), ($1, 'b', clock_timestamp() - interval '1 hour')`, [sync])
-  await db.pool.query(`insert into stale_match values ($1, 'c', 'one@x'), ($1, 'c', 'two@x'), ($1, 'e', 'e@x'), ('other', 'a', 'not ours')`, [sync])
+  await db.pool.query(
+    `insert into doubt values ($1, 'c', clock_timestamp() + interval '1 hour'), ($1, 'b', clock_timestamp() - interval '1 hour')`,
+    [sync],
+  )
+  await db.pool.query(
+    `insert into stale_match values ($1, 'c', 'one@x'), ($1, 'c', 'two@x'), ($1, 'e', 'e@x'), ('other', 'a', 'not ours')`,
+    [sync],
+  )
   const found = await booksOf(sync)
   const fingerprint = Buffer.alloc(16, 7)
   assert.deepEqual(
@@ -243,10 +259,7 @@ test('the books have one entry a key, in key order, with all that is known of it
 
 test('keys of the books are ordered as bytes, over several pages, and none is lost', async () => {
   const sync = newSync()
-  await db.pool.query(
-    `insert into doubt select $1, decode(md5(i::text), 'hex'), clock_timestamp() from generate_series(1, 4500) i`,
-    [sync],
-  )
+  await db.pool.query(`insert into doubt select $1, decode(md5(i::text), 'hex'), clock_timestamp() from generate_series(1, 4500) i`, [sync])
   await db.pool.query(`insert into doubt values ($1, '\\x00'::bytea, clock_timestamp()), ($1, '\\xff'::bytea, clock_timestamp())`, [sync])
   const keys = (await booksOf(sync)).map(({ key }) => key)
   assert.equal(keys.length, 4502)

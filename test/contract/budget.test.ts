@@ -11,7 +11,9 @@ before(async () => {
   db = await openState()
   other = openDatabase(db.url, { max: 10 })
   // Every state of every bucket, so that slots can be computed by the database's clock instead of being timed.
-  await db.pool.query(`create table taken (account text, tokens float8, at timestamptz, paused boolean, n bigint generated always as identity)`)
+  await db.pool.query(
+    `create table taken (account text, tokens float8, at timestamptz, paused boolean, n bigint generated always as identity)`,
+  )
   await db.pool.query(`create function note() returns trigger language plpgsql as $$ begin
     insert into taken (account, tokens, at, paused) values (new.account, new.tokens, new.refilled_at, new.paused_until > clock_timestamp()); return new; end $$`)
   await db.pool.query('create trigger note after insert or update on account_budget for each row execute function note()')
@@ -60,7 +62,11 @@ test('many takers in two workers never exceed the rate together, and none is tur
       waits.map((wait) => Math.round(wait)),
       rows.map(({ wait }) => Math.round(wait)),
     )
-    assert.deepEqual([...times].sort((a, b) => a - b), times, 'callers keep their order')
+    assert.deepEqual(
+      [...times].sort((a, b) => a - b),
+      times,
+      'callers keep their order',
+    )
   }
 })
 

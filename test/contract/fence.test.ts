@@ -7,7 +7,24 @@ import { settleBatch, splitBatch } from '../../state/settle.ts'
 import { stageBatches } from '../../state/staging.ts'
 import { packLines } from '../../activities/plan/batch.ts'
 import type { TestDatabase } from '../harness/database.ts'
-import { ACCOUNT, activate, batchIds, blocked, claim, inFlight, newRun, newSync, openState, pack, publish, published, settlement, snapshot, staged, type RunOptions } from './state-fixture.ts'
+import {
+  ACCOUNT,
+  activate,
+  batchIds,
+  blocked,
+  claim,
+  inFlight,
+  newRun,
+  newSync,
+  openState,
+  pack,
+  publish,
+  published,
+  settlement,
+  snapshot,
+  staged,
+  type RunOptions,
+} from './state-fixture.ts'
 
 let db: TestDatabase
 before(async () => {
@@ -27,11 +44,9 @@ const doubts = async (sync: string) =>
   ).rows.map(({ key, ms }) => ({ key: key.toString(), ms }))
 
 test('older batches: unclaimed ones are discarded, claimed ones become doubt until the lost request is over', async () => {
-  const { sync, run, ids } = await published(
-    db.pool,
-    [staged(0, { a: 1, b: 1 }), staged(1, { c: 1 }), staged(2, { d: 1 })],
-    { settleAfterMs: 60_000 },
-  )
+  const { sync, run, ids } = await published(db.pool, [staged(0, { a: 1, b: 1 }), staged(1, { c: 1 }), staged(2, { d: 1 })], {
+    settleAfterMs: 60_000,
+  })
   const [sent = 0, settled = 0] = ids
   await claim(db.pool, sent)
   await db.pool.query(`update batch set sent_at = sent_at - interval '20 seconds' where id = $1`, [sent])
@@ -75,8 +90,6 @@ test('under mirror the match values of what was sent are kept, because a record 
     assert.deepEqual(rows, keepStaleMatches ? [{ match: 'a@x' }] : [])
   }
 })
-
-const webhook: RunOptions = { settleAfterMs: null }
 
 test('what cannot be read back is inherited verbatim by the next run that delivers, and by the one after it', async () => {
   const { sync, run, ids } = await published(db.pool, [staged(0, { a: 1 }), staged(1, { b: 1 })], webhook)
@@ -131,7 +144,12 @@ test('what was never claimed is discarded, even if it was to be read back first'
     const sync = newSync()
     const run = await newRun(db.pool, sync, options)
     await activate(db.pool, run, sync)
-    await publish(db.pool, { run, sync, batches: [staged(0, { a: 1 }, { doubtful: true, onBooks: true })], dryRun: options.dryRun ?? false })
+    await publish(db.pool, {
+      run,
+      sync,
+      batches: [staged(0, { a: 1 }, { doubtful: true, onBooks: true })],
+      dryRun: options.dryRun ?? false,
+    })
     await stageBatches(db.pool, run, randomUUID(), [staged(0, { z: 1 }, { doubtful: true })])
     await db.pool.query(`insert into doubt values ($1, 'a', clock_timestamp())`, [sync])
     assert.deepEqual(await activate(db.pool, await newRun(db.pool, sync, webhook), sync), { inherited: 0 })
@@ -147,7 +165,13 @@ test('what was never claimed is discarded, even if it was to be read back first'
 test('doubt that a claim left stays doubt: given back, or handed on to halves that were not sent yet', async () => {
   const { sync, run, ids } = await published(db.pool, [staged(0, { a: 1 }), staged(1, { b: 1, c: 1 })])
   await releaseBatch(db.pool, await claim(db.pool, ids[0] ?? 0), { applied: 'unknown', waitMs: 0 })
-  const half = (records: Parameters<typeof pack>[0]) => ({ ...pack(records), ops: 'a', payload: packLines(['{}']), doubtful: true, waitMs: 0 })
+  const half = (records: Parameters<typeof pack>[0]) => ({
+    ...pack(records),
+    ops: 'a',
+    payload: packLines(['{}']),
+    doubtful: true,
+    waitMs: 0,
+  })
   assert.ok(await splitBatch(db.pool, await claim(db.pool, ids[1] ?? 0), [half({ b: 1 }), { ...half({ c: 1 }), doubtful: false }]))
   await activate(db.pool, await newRun(db.pool, sync), sync)
   assert.deepEqual(await stateNames(run), ['doubt', 'split', 'doubt', 'discarded'])
@@ -169,97 +193,6 @@ test('only the run whose turn it is can take the place', async () => {
   assert.deepEqual(await snapshot(db.pool, sync), before)
   assert.ok(await take(next))
   assert.equal(await isActive(db.pool, next), true)
-})
-
-// The settle of an old worker was under way when the new run closed the batches: it waited for that statement, but did not see
-// the child that the statement left. The doubt of that child was lost for the whole run.
-test('a child that a statement under way leaves behind is closed as well', async () => {
-  for (const options of [{}, webhook]) {
-    const { sync, run, ids } = await published(db.pool, [staged(0, { a: 1, b: 1 })], options)
-    const claimed = await claim(db.pool, ids[0] ?? 0)
-    const worker = await inFlight(db)
-    const child = { ...pack({ b: 1 }), ops: 'a', payload: packLines(['{}']), doubtful: true, waitMs: 0 }
-    assert.ok(await settleBatch(worker.pool, settlement(sync, claimed, { acknowledged: pack({ a: 1 }), child })))
-    const next = await newRun(db.pool, sync, options)
-    const activating = activate(db.pool, next, sync)
-    await blocked(db.pool)
-    await worker.commit()
-    const { inherited } = await activating
-    assert.deepEqual([inherited, ...(await stateNames(run))], options === webhook ? [1, 'settled', 'planned'] : [0, 'settled', 'doubt'])
-    assert.deepEqual(
-      (await doubts(sync)).map(({ key }) => key),
-      options === webhook ? [] : ['b'],
-    )
-  }
-})
-
-test('a claim that waits behind the swap finds the batch closed', async () => {
-  const { sync, run, ids } = await published(db.pool, [staged(0, { a: 1 })])
-  const worker = await inFlight(db)
-  // The old worker's claim comes first and is not committed yet: the new run has to see it as sent.
-  assert.ok(await claimBatch(worker.pool, { id: ids[0] ?? 0, attempt: 0 }, ACCOUNT))
-  const activating = activate(db.pool, await newRun(db.pool, sync), sync)
-  await blocked(db.pool)
-  await worker.commit()
-  await activating
-  assert.deepEqual(await stateNames(run), ['doubt'])
-})
-
-test('swapping the active run under fire: whatever was claimed is settled or in doubt, and nothing of the old run works afterwards', async () => {
-  for (let round = 0; round < 12; round++) {
-    const options = round % 2 === 0 ? {} : webhook
-    const { sync, run } = await published(db.pool, Array.from({ length: 40 }, (_, i) => staged(i, { [`a${i}`]: 1, [`b${i}`]: 1 })), options)
-    const ids = await batchIds(db.pool, run)
-    const claims = new Map<number, number>()
-    const settled = new Set<number>()
-    let swapped = false
-    const afterSwap: string[] = []
-    const worker = async (mine: readonly number[]): Promise<void> => {
-      for (const id of mine) {
-        const late = swapped
-        const claimed = await claimBatch(db.pool, { id, attempt: 0 }, ACCOUNT)
-        if (!claimed) continue
-        if (late) afterSwap.push(`claim ${id}`)
-        claims.set(id, claimed.attempt)
-        if (id % 3 === 0) continue
-        const lateSettle = swapped
-        const part = { ...pack({ [`b${id}`]: 1 }), ops: 'a', payload: packLines(['{}']), doubtful: id % 2 === 0, waitMs: 0 }
-        const done =
-          id % 3 === 1
-            ? await settleBatch(db.pool, settlement(sync, claimed))
-            : await settleBatch(db.pool, settlement(sync, claimed, { acknowledged: pack({ [`a${id}`]: 1 }), child: part }))
-        if (done && lateSettle) afterSwap.push(`settle ${id}`)
-        if (done) settled.add(id)
-      }
-    }
-    const lanes = Array.from({ length: 5 }, (_, lane) => worker(ids.filter((_, i) => i % 5 === lane)))
-    // newRun ends the old run first, so take the place over as a double start would: both rows live.
-    const next = randomUUID()
-    const swap = async () => {
-      while (claims.size < 3 * round) await new Promise(setImmediate)
-      await db.pool.query(`update run set slot = null where id = $1`, [run])
-      await db.pool.query(`insert into run (id, sync, slot, trigger, definition, generation) values ($1, $2, 'active', 'test', $3, 1)`, [
-        next,
-        sync,
-        JSON.stringify({ settleAfterMs: options.settleAfterMs === null ? null : 1000 }),
-      ])
-      await activate(db.pool, next, sync)
-      swapped = true
-    }
-    await Promise.all([...lanes, swap()])
-    assert.deepEqual(afterSwap, [], 'an old run’s statement worked after the swap')
-    const { rows } = await db.pool.query<{ id: number; state: string; parent: number | null; doubtful: boolean; heir: string | null }>(
-      'select id, state, parent, doubtful, heir from batch where run = $1',
-      [run],
-    )
-    for (const { id, state, parent, doubtful, heir } of rows) {
-      const wasSent = parent === null ? claims.has(id) : doubtful
-      const expected = settled.has(id) ? 'settled' : !wasSent ? 'discarded' : options === webhook ? 'inherited' : 'doubt'
-      assert.equal(heir === next ? 'inherited' : state, expected, `batch ${id} of round ${round}`)
-      if (expected !== 'inherited') assert.equal(await claimBatch(db.pool, { id, attempt: claims.get(id) ?? 0 }, ACCOUNT), null)
-    }
-    assert.equal(rows.filter(({ parent }) => parent !== null).length, [...settled].filter((id) => id % 3 === 2).length)
-  }
 })
 
 test('a new identity starts a new generation and closes the books; the same one keeps both', async () => {

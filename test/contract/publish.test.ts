@@ -25,7 +25,12 @@ async function activeRun(dryRun = false): Promise<{ sync: string; run: string }>
   return { sync, run }
 }
 const runRow = async (run: string) =>
-  (await db.pool.query<{ plan: string | null; planned: unknown; upsert_batches: number | null }>('select plan, planned, upsert_batches from run where id = $1', [run])).rows[0]
+  (
+    await db.pool.query<{ plan: string | null; planned: unknown; upsert_batches: number | null }>(
+      'select plan, planned, upsert_batches from run where id = $1',
+      [run],
+    )
+  ).rows[0]
 
 const invalid = (key: string, version = 1): NewRejection => ({
   id: Buffer.from(key),
@@ -40,9 +45,12 @@ const invalid = (key: string, version = 1): NewRejection => ({
 })
 const books = (more: Partial<PlanBooks>): PlanBooks => ({ ...NO_BOOKS, ...more })
 const rejections = async (sync: string) =>
-  (await db.pool.query<{ id: Buffer; class: string; attempts: number }>('select id, class, attempts from rejection where sync = $1 order by id', [sync])).rows.map(
-    (row) => `${row.id.toString()} ${row.class} ${row.attempts}`,
-  )
+  (
+    await db.pool.query<{ id: Buffer; class: string; attempts: number }>(
+      'select id, class, attempts from rejection where sync = $1 order by id',
+      [sync],
+    )
+  ).rows.map((row) => `${row.id.toString()} ${row.class} ${row.attempts}`)
 
 test('attempts race: one wins, whole; the batches and books of the others are gone', async () => {
   for (let round = 0; round < 8; round++) {
@@ -57,7 +65,13 @@ test('attempts race: one wins, whole; the batches and books of the others are go
           plan,
           Array.from({ length: size }, (_, seq) => staged(seq, { [`${attempt} ${seq}`]: 1 })),
         )
-        const won = await publishPlan(db.pool, { run, sync, published: planOf(plan, size), books: books({ invalid: [invalid(String(attempt))] }), dryRun: false })
+        const won = await publishPlan(db.pool, {
+          run,
+          sync,
+          published: planOf(plan, size),
+          books: books({ invalid: [invalid(String(attempt))] }),
+          dryRun: false,
+        })
         return { plan, size, attempt, won }
       }),
     )
@@ -66,7 +80,10 @@ test('attempts race: one wins, whole; the batches and books of the others are go
     const [winner] = winners
     assert.deepEqual(await runRow(run), { plan: winner?.plan, planned: { ...COUNTS, holds: [] }, upsert_batches: winner?.size })
     assert.deepEqual(await rejections(sync), [`${winner?.attempt} invalid 1`])
-    const { rows } = await db.pool.query<{ plan: string; n: number }>('select plan, count(*) as n from batch where run = $1 group by plan', [run])
+    const { rows } = await db.pool.query<{ plan: string; n: number }>(
+      'select plan, count(*) as n from batch where run = $1 group by plan',
+      [run],
+    )
     assert.deepEqual(
       rows.filter(({ plan }) => plan === winner?.plan),
       [{ plan: winner?.plan, n: winner?.size }],
@@ -77,7 +94,11 @@ test('attempts race: one wins, whole; the batches and books of the others are go
 test('what a losing attempt staged before is deleted, whatever it is', async () => {
   const { sync, run } = await activeRun()
   const [litter, plan] = [randomUUID(), randomUUID()]
-  await stageBatches(db.pool, run, litter, [staged(0, { a: 1 }), staged(1, { b: 1 }, { phase: 'remove', doubtful: true }), staged(0, { c: 1 }, { phase: 'invalid' })])
+  await stageBatches(db.pool, run, litter, [
+    staged(0, { a: 1 }),
+    staged(1, { b: 1 }, { phase: 'remove', doubtful: true }),
+    staged(0, { c: 1 }, { phase: 'invalid' }),
+  ])
   await stageBatches(db.pool, run, plan, [staged(0, { a: 1 })])
   assert.ok(await publishPlan(db.pool, { run, sync, published: planOf(plan), books: NO_BOOKS, dryRun: false }))
   assert.deepEqual((await db.pool.query('select distinct plan from batch where run = $1', [run])).rows, [{ plan }])
@@ -162,7 +183,10 @@ test('publishing moves the books: invalid rows replace those of older plans, set
   })
   assert.ok(await publishPlan(db.pool, { run, sync, published: planOf(plan), books: all, dryRun: false }))
   assert.deepEqual(await rejections(sync), ['new invalid 1', 'other version invalid 1', 'refused data 1', 'same invalid 2'])
-  const { rows } = await db.pool.query<{ key: Buffer; match: string }>('select key, match from stale_match where sync = $1 order by key, match', [sync])
+  const { rows } = await db.pool.query<{ key: Buffer; match: string }>(
+    'select key, match from stale_match where sync = $1 order by key, match',
+    [sync],
+  )
   assert.deepEqual(
     rows.map(({ key, match }) => `${key.toString()} ${match}`),
     ['a old@x', 'b now@x', 'c c@x'],
@@ -223,9 +247,12 @@ test('adopting flips to the generation that was written aside and closes the boo
   assert.equal(await adopt(sync, run, 1), true)
   const { rows } = await db.pool.query('select generation, compacted_seq, mapping_id from sync_state where sync = $1', [sync])
   assert.deepEqual(rows, [{ generation: 2, compacted_seq: 50, mapping_id: 'm' }])
-  assert.deepEqual((await db.pool.query('select generation, seq from baseline_segment where sync = $1', [sync])).rows, [{ generation: 2, seq: 50 }])
+  assert.deepEqual((await db.pool.query('select generation, seq from baseline_segment where sync = $1', [sync])).rows, [
+    { generation: 2, seq: 50 },
+  ])
   assert.deepEqual(await rejections(sync), ['bad invalid 1'])
-  for (const table of ['doubt', 'stale_match']) assert.equal((await db.pool.query(`select 1 from ${table} where sync = $1`, [sync])).rowCount, 0)
+  for (const table of ['doubt', 'stale_match'])
+    assert.equal((await db.pool.query(`select 1 from ${table} where sync = $1`, [sync])).rowCount, 0)
   const done = await snapshot(db.pool, sync)
   assert.equal(await adopt(sync, run, 2), false, 'the run has its plan')
   assert.deepEqual(await snapshot(db.pool, sync), done)

@@ -43,7 +43,7 @@ describe('sandbox', { timeout: 60_000 }, () => {
     const report = JSON.parse((await client.call('GET', '/_sandbox/report')).text) as Report
     assert.deepEqual(report.requests, [{ system: 'webhook', method: 'POST', path: '/any', count: 3 }])
     assert.deepEqual(report.systems.webhook?.totals, { records: 2, effective: 2, repeated: 1 })
-    assert.deepEqual(report.systems.webhook?.writes?.[0]?.repeated, 1)
+    assert.deepEqual(report.systems.webhook.writes?.[0]?.repeated, 1)
     const brief = JSON.parse((await client.call('GET', '/_sandbox/report?writes=none')).text) as Report
     assert.equal(brief.systems.webhook?.writes, undefined)
     const records = await client.call('GET', '/_sandbox/records?system=webhook&object=customers&limit=1')

@@ -3,11 +3,11 @@ import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { packLines } from '../../activities/plan/batch.ts'
 import { activateRun } from '../../state/fence.ts'
-import { claimBatch, openBatches, type ClaimedBatch } from '../../state/ledger.ts'
+import { claimBatch, openBatches, releaseBatch, renewClaim, type ClaimedBatch } from '../../state/ledger.ts'
 import { migrate } from '../../state/migrate.ts'
 import { endRun } from '../../state/run-row.ts'
 import { SegmentWriter, type PackedSegment } from '../../state/segment.ts'
-import type { Settlement } from '../../state/settle.ts'
+import { settleBatch, splitBatch, type ChildBatch, type Settlement } from '../../state/settle.ts'
 import { publishPlan, stageBatches, type PlanBooks, type StagedBatch } from '../../state/staging.ts'
 import { freshDatabase, type TestDatabase } from '../harness/database.ts'
 
@@ -33,7 +33,11 @@ export interface RunOptions {
 }
 
 /** A run that takes the sync's active place, as if the one before had been terminated in Temporal. */
-export async function newRun(db: pg.Pool, sync: string, { dryRun = false, settleAfterMs = 1000, generation = 1 }: RunOptions = {}): Promise<string> {
+export async function newRun(
+  db: pg.Pool,
+  sync: string,
+  { dryRun = false, settleAfterMs = 1000, generation = 1 }: RunOptions = {},
+): Promise<string> {
   const id = randomUUID()
   const older = await db.query<{ id: string }>(`select id from run where sync = $1 and slot = 'active'`, [sync])
   for (const { id: run } of older.rows)
@@ -75,7 +79,14 @@ export function staged(seq: number, records: Parameters<typeof pack>[0], more: P
 
 export async function publish(
   db: pg.Pool,
-  { run, sync, batches, plan = randomUUID(), books = NO_BOOKS, dryRun = false }: { run: string; sync: string; batches: readonly StagedBatch[]; plan?: string; books?: PlanBooks; dryRun?: boolean },
+  {
+    run,
+    sync,
+    batches,
+    plan = randomUUID(),
+    books = NO_BOOKS,
+    dryRun = false,
+  }: { run: string; sync: string; batches: readonly StagedBatch[]; plan?: string; books?: PlanBooks; dryRun?: boolean },
 ): Promise<boolean> {
   await stageBatches(db, run, plan, batches)
   const counts = { read: 0, unchanged: 0, added: 0, changed: 0, removed: 0, retried: 0, invalid: 0 }
@@ -163,3 +174,36 @@ export async function blocked(db: pg.Pool, count = 1): Promise<void> {
     if (performance.now() > limit) throw new Error('nobody waits for a lock')
   }
 }
+
+/** What lives on of a batch, as the settle or split that makes it is told. */
+export const child = (records: Parameters<typeof pack>[0], more: Partial<ChildBatch> = {}): ChildBatch => {
+  const packed = pack(records)
+  return { ...packed, ops: 'a'.repeat(packed.size), payload: packLines(Object.keys(records)), doubtful: false, waitMs: 0, ...more }
+}
+
+/** Every way to change a batch, as a worker that believes in `batch` would call it. */
+const statements = (db: pg.Pool, sync: string, batch: { id: number; attempt: number }) => ({
+  claim: () => claimBatch(db, batch, ACCOUNT),
+  renew: () => renewClaim(db, batch),
+  release: () => releaseBatch(db, batch, { applied: 'no', waitMs: 0 }),
+  doubt: () => releaseBatch(db, batch, { applied: 'unknown', waitMs: 0 }),
+  settle: () => settleBatch(db, settlement(sync, batch)),
+  settleParts: () =>
+    settleBatch(
+      db,
+      settlement(sync, batch, { acknowledged: pack({ a: 1 }), closed: { keys: [Buffer.from('a')], matches: [] }, child: child({ b: 1 }) }),
+    ),
+  split: () => splitBatch(db, batch, [child({ a: 1 }), child({ b: 1 })]),
+})
+
+export async function nothingChanges(db: pg.Pool, sync: string, batch: { id: number; attempt: number }, only?: readonly string[]): Promise<void> {
+  const before = await snapshot(db, sync)
+  for (const [name, statement] of Object.entries(statements(db, sync, batch))) {
+    if (only && !only.includes(name)) continue
+    assert.ok(!(await statement()), `${name} says that it did nothing`)
+    assert.deepEqual(await snapshot(db, sync), before, `${name} changed something`)
+  }
+}
+/** Those that need a claim. */
+export const CLAIMED = ['renew', 'release', 'doubt', 'settle', 'settleParts', 'split']
+

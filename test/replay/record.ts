@@ -22,7 +22,9 @@ async function sync(ground: Ground, name: string, options: { rows?: number; dest
   const table = name.replaceAll('-', '_')
   const { sandbox } = ground
   await ground.sql(`create table ${table} (id bigint, email text, name text)`)
-  await ground.sql(`insert into ${table} select i, 'row' || i || '@recorded.example', '${NAME} ' || i from generate_series(1, ${options.rows ?? 30}) i`)
+  await ground.sql(
+    `insert into ${table} select i, 'row' || i || '@recorded.example', '${NAME} ' || i from generate_series(1, ${options.rows ?? 30}) i`,
+  )
   await ground.put('Source', name, { connector: 'postgres', config: { url: '${env:WAREHOUSE_URL}' } })
   await ground.put('Model', name, { source: name, table, primaryKey: 'id' })
   const hubspot = { baseUrl: `${sandbox.url}/hubspot`, accessToken: '${env:HUBSPOT_TOKEN}', timeoutSeconds: 20, lostRequestSeconds: 0 }
@@ -46,7 +48,9 @@ async function held(ground: Ground, name: Case, spec: object = {}) {
 const RECORDINGS: Record<Case, (ground: Ground, name: Case) => Promise<WorkflowHandle>> = {
   async plain(ground, name) {
     const { table, run } = await sync(ground, name)
-    await ground.sql(`insert into ${table} values (null, 'x@recorded.example', 'a'), (31, '${BROKEN_EMAIL}', 'b'), (1, 'y@recorded.example', 'c')`)
+    await ground.sql(
+      `insert into ${table} values (null, 'x@recorded.example', 'a'), (31, '${BROKEN_EMAIL}', 'b'), (1, 'y@recorded.example', 'c')`,
+    )
     return run()
   },
   async 'no-change'(ground, name) {
@@ -131,7 +135,11 @@ const RECORDINGS: Record<Case, (ground: Ground, name: Case) => Promise<WorkflowH
   async launch(ground, name) {
     await sync(ground, name)
     const handle = await ended(
-      await ground.client.workflow.start('launch', { workflowId: `launch/${name}/${Date.now()}`, taskQueue: ground.deps.taskQueue, args: [name] }),
+      await ground.client.workflow.start('launch', {
+        workflowId: `launch/${name}/${Date.now()}`,
+        taskQueue: ground.deps.taskQueue,
+        args: [name],
+      }),
     )
     await ended(ground.client.workflow.getHandle(`sync/${name}`))
     return handle

@@ -12,7 +12,15 @@ export const NAME = 'Recorded Name'
 export const BROKEN_EMAIL = 'recorded.example without an at'
 
 /** Whatever of these a text holds should not be in any history. */
-export const PRIVATE: readonly string[] = ['recorded.example', NAME, TOKEN, WEBHOOK_SECRET, WEBHOOK_SECRET.slice(6), PASSWORD, 'postgres://']
+export const PRIVATE: readonly string[] = [
+  'recorded.example',
+  NAME,
+  TOKEN,
+  WEBHOOK_SECRET,
+  WEBHOOK_SECRET.slice(6),
+  PASSWORD,
+  'postgres://',
+]
 
 export const CASES = [
   'plain',

@@ -17,7 +17,10 @@ const IDENTITY = 'recorder'
 
 /** The product in this process: activities, compiled workflow bundle, stand-ins, databases of its own. */
 export async function openGround(address: string) {
-  Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { forward: {}, filter: { core: 'ERROR', other: 'ERROR' } } } })
+  Runtime.install({
+    logger: new DefaultLogger('ERROR'),
+    telemetryOptions: { logging: { forward: {}, filter: { core: 'ERROR', other: 'ERROR' } } },
+  })
   const [state, warehouse, sandbox] = await Promise.all([freshDatabase(), freshDatabase(), startSandbox()])
   await migrate(state.pool)
   const connection = await Connection.connect({ address })
@@ -57,11 +60,10 @@ export async function openGround(address: string) {
       await control('POST', 'release', {})
     },
     async put(kind: string, name: string, spec: object) {
-      await state.pool.query('insert into resource (kind, name, spec) values ($1, $2, $3) on conflict (kind, name) do update set spec = excluded.spec', [
-        kind,
-        name,
-        JSON.stringify(spec),
-      ])
+      await state.pool.query(
+        'insert into resource (kind, name, spec) values ($1, $2, $3) on conflict (kind, name) do update set spec = excluded.spec',
+        [kind, name, JSON.stringify(spec)],
+      )
     },
     /** Starts a run; its id and the handle of this very execution. */
     async start(sync: string, options: { dryRun?: boolean; adopt?: boolean } = {}): Promise<{ id: string; handle: WorkflowHandle }> {

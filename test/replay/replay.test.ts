@@ -23,7 +23,10 @@ async function load(name: Case): Promise<{ events: RecordedEvent[] }> {
 
 before(() => {
   if (!existsSync(BUNDLE)) throw new Error('dist/workflow-bundle.js is missing: run `npm run build` first')
-  Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { forward: {}, filter: { core: 'OFF', other: 'OFF' } } } })
+  Runtime.install({
+    logger: new DefaultLogger('ERROR'),
+    telemetryOptions: { logging: { forward: {}, filter: { core: 'ERROR', other: 'ERROR' } } },
+  })
 })
 
 for (const name of CASES) {

@@ -72,10 +72,7 @@ test('the sentences say which guard, how much and what the limit is', () => {
 test('maxRejected judges from the hundredth outcome on', () => {
   assert.equal(crossedRejected(undefined, { all: 99, rejected: 99 }), null)
   assert.equal(crossedRejected(undefined, { all: 100, rejected: 50 }), null)
-  assert.equal(
-    crossedRejected(undefined, { all: 100, rejected: 51 }),
-    'maxRejected: 51 of 100 records were rejected, the limit is 50%',
-  )
+  assert.equal(crossedRejected(undefined, { all: 100, rejected: 51 }), 'maxRejected: 51 of 100 records were rejected, the limit is 50%')
   assert.equal(crossedRejected({ maxRejected: 3 }, { all: 1000, rejected: 3 }), null)
   assert.notEqual(crossedRejected({ maxRejected: 3 }, { all: 1000, rejected: 4 }), null)
   assert.equal(crossedRejected({ maxRejected: 0 }, { all: 99, rejected: 1 }), null)

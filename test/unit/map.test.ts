@@ -9,7 +9,14 @@ import type { SyncSpec } from '../../state/spec.ts'
 
 const column = (name: string, kind: ValueKind = 'text'): Column => ({ name, kind, nativeType: kind })
 const anyField = { encoder: (_: FieldDescription | null, kind: ValueKind) => jsonEncoder(kind), clear: 'null' }
-const COLUMNS = [column('id', 'integer'), column('email'), column('first'), column('last'), column('active', 'boolean'), column('mrr', 'decimal')]
+const COLUMNS = [
+  column('id', 'integer'),
+  column('email'),
+  column('first'),
+  column('last'),
+  column('active', 'boolean'),
+  column('mrr', 'decimal'),
+]
 
 function mapper(fields: SyncSpec['fields'], more: Partial<SyncSpec> = {}, destination = anyField) {
   const spec: SyncSpec = { model: 'm', destination: 'd', mode: 'upsert', fields, ...more }
@@ -120,7 +127,12 @@ test('a row for which the template does not end or fails is invalid; the others 
     fields: null,
     destination: anyField,
   })
-  assert.deepEqual(address(['{"city": secret']), { invalid: 'the template fails for this row', code: 'template', field: 'city', match: null })
+  assert.deepEqual(address(['{"city": secret']), {
+    invalid: 'the template fails for this row',
+    code: 'template',
+    field: 'city',
+    match: null,
+  })
 })
 
 test('a kind of column that can never fit ends the compilation, naming the field', () => {

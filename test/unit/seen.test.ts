@@ -41,16 +41,20 @@ test('hashes that differ in any of the bits it looks at are told apart, the last
 
 test('the bit set is a set of numbers, growing as needed', () => {
   fc.assert(
-    fc.property(fc.array(fc.tuple(fc.boolean(), fc.nat(200_000)), { maxLength: 100 }), fc.array(fc.nat(400_000), { maxLength: 20 }), (steps, asked) => {
-      const bits = new BitSet()
-      const model = new Set<number>()
-      for (const [adds, index] of steps) {
-        if (adds) bits.add(index)
-        else bits.delete(index)
-        if (adds) model.add(index)
-        else model.delete(index)
-      }
-      for (const index of [...asked, ...steps.map(([, index]) => index)]) assert.equal(bits.has(index), model.has(index), String(index))
-    }),
+    fc.property(
+      fc.array(fc.tuple(fc.boolean(), fc.nat(200_000)), { maxLength: 100 }),
+      fc.array(fc.nat(400_000), { maxLength: 20 }),
+      (steps, asked) => {
+        const bits = new BitSet()
+        const model = new Set<number>()
+        for (const [adds, index] of steps) {
+          if (adds) bits.add(index)
+          else bits.delete(index)
+          if (adds) model.add(index)
+          else model.delete(index)
+        }
+        for (const index of [...asked, ...steps.map(([, index]) => index)]) assert.equal(bits.has(index), model.has(index), String(index))
+      },
+    ),
   )
 })

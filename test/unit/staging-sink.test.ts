@@ -20,7 +20,10 @@ after(() => db.drop())
 const hashMatch = (match: string) => createHash('md5').update(match.toLowerCase()).digest()
 
 /** A sink for batches of three, in a session of its own. */
-async function openSink(work: (ground: { sink: StagingSink; tables: PlanTables; read: () => ReturnType<typeof staged> }) => Promise<void>, options: { readBackFirst?: boolean; carriesMatch?: boolean } = {}) {
+async function openSink(
+  work: (ground: { sink: StagingSink; tables: PlanTables; read: () => ReturnType<typeof staged> }) => Promise<void>,
+  options: { readBackFirst?: boolean; carriesMatch?: boolean } = {},
+) {
   const run = await newRun(db.pool, newSync())
   const client = await db.pool.connect()
   try {
@@ -56,7 +59,9 @@ async function staged(pool: pg.Pool, run: string) {
     entries: Buffer
     first_key: Buffer
     last_key: Buffer
-  }>(`select *, extract(epoch from not_before - planned_at)::float8 * 1000 as wait from batch where run = $1 order by phase desc, seq`, [run])
+  }>(`select *, extract(epoch from not_before - planned_at)::float8 * 1000 as wait from batch where run = $1 order by phase desc, seq`, [
+    run,
+  ])
   return rows.map((row) => ({
     kind: `${row.phase} ${row.seq} ${row.ops}${row.doubtful ? ' doubtful' : ''}${row.on_books ? ' books' : ''}`,
     keys: unpack(row.entries).map(({ key }) => key.toString()),
@@ -67,7 +72,13 @@ async function staged(pool: pg.Pool, run: string) {
   }))
 }
 
-const book = (more: Partial<BookEntry> = {}): BookEntry => ({ key: Buffer.alloc(0), doubtMs: null, staleMatches: [], rejection: null, ...more })
+const book = (more: Partial<BookEntry> = {}): BookEntry => ({
+  key: Buffer.alloc(0),
+  doubtMs: null,
+  staleMatches: [],
+  rejection: null,
+  ...more,
+})
 const row = (key: string, more: Partial<PlannedRow> = {}): PlannedRow => ({
   op: 'added',
   key: Buffer.from(key),
@@ -118,10 +129,13 @@ test('planned rows are frozen in batches of their kind, each in key order, numbe
       '{"id":"b","op":"upsert","key":"b","fields":{"email":"b@x"}}',
       '{"id":"e","op":"upsert","key":"e","fields":{"email":"e@x"}}',
     ])
-    assert.deepEqual([first.ends, first.matches], [
-      ['a', 'e'],
-      ['a@x', 'b@x', 'e@x'],
-    ])
+    assert.deepEqual(
+      [first.ends, first.matches],
+      [
+        ['a', 'e'],
+        ['a@x', 'b@x', 'e@x'],
+      ],
+    )
     assert.deepEqual([sink.counts, sink.upsertBatches], [{ added: 3, changed: 4, invalid: 0 }, 4])
   })
 })
@@ -175,7 +189,15 @@ test('invalid rows are kept with their reason and no fields; a row without a key
     const reason = { code: 'null_key', field: null, message: 'the primary key is NULL' }
     sink.invalid({ key: Buffer.alloc(0), keyTexts: [null], fingerprint: Buffer.alloc(16, 1), match: null, ...reason })
     sink.invalid({ key: Buffer.alloc(0), keyTexts: [null, 'b'], fingerprint: Buffer.alloc(16, 2), match: 'held@x', ...reason })
-    sink.invalid({ key: Buffer.from('a'), keyTexts: ['a'], fingerprint: Buffer.alloc(16, 3), match: null, code: 'X', field: 'email', message: 'bad' })
+    sink.invalid({
+      key: Buffer.from('a'),
+      keyTexts: ['a'],
+      fingerprint: Buffer.alloc(16, 3),
+      match: null,
+      code: 'X',
+      field: 'email',
+      message: 'bad',
+    })
     await sink.flush()
     const [batch] = await read()
     assert.ok(batch)
@@ -208,10 +230,7 @@ test('match values that rows share are found whatever their case; a holder that 
     await sink.flush()
     assert.ok(sink.matchFilter.mayHave(hashMatch('same@x')))
     const shared = await tables.sharedMatches()
-    assert.deepEqual(
-      shared.map(({ key, seq }) => `${key.toString()} ${seq}`).sort(),
-      ['a 0', 'b 0', 'c 0'],
-    )
+    assert.deepEqual(shared.map(({ key, seq }) => `${key.toString()} ${seq}`).sort(), ['a 0', 'b 0', 'c 0'])
   })
 })
 

@@ -33,8 +33,19 @@ const columns: readonly Column[] = [
 ]
 const destination = hubspot.open({ accessToken: 'pat-x', baseUrl: 'http://127.0.0.1:1' })
 
-function problems(sync: Partial<SyncSpec>, more: { object?: ObjectDescription | null; primaryKey?: string[]; columns?: readonly Column[] } = {}) {
-  const spec: SyncSpec = { model: 'm', destination: 'd', object: 'contacts', mode: 'upsert', match: 'email', fields: { email: 'email' }, ...sync }
+function problems(
+  sync: Partial<SyncSpec>,
+  more: { object?: ObjectDescription | null; primaryKey?: string[]; columns?: readonly Column[] } = {},
+) {
+  const spec: SyncSpec = {
+    model: 'm',
+    destination: 'd',
+    object: 'contacts',
+    mode: 'upsert',
+    match: 'email',
+    fields: { email: 'email' },
+    ...sync,
+  }
   const { object = contacts, primaryKey = ['id'] } = more
   return validateSync({ spec, primaryKey, columns: more.columns ?? columns, object, destination })
 }
@@ -61,7 +72,10 @@ test('a column that the model does not have: the ones it has, the nearest first'
 })
 
 test('of many columns only the nearest are shown', () => {
-  const many = [...columns, ...Array.from({ length: 20 }, (_, i) => ({ name: `unrelated_column_${i}`, kind: 'text' as const, nativeType: 'text' }))]
+  const many = [
+    ...columns,
+    ...Array.from({ length: 20 }, (_, i) => ({ name: `unrelated_column_${i}`, kind: 'text' as const, nativeType: 'text' })),
+  ]
   const [problem] = problems({ fields: { email: 'e_mail' } }, { columns: many })
   assert.match(problem?.message ?? '', /^the model has no column e_mail; it has email, [^,]+, [^,]+, [^,]+, [^,]+, …$/)
 })
@@ -70,8 +84,7 @@ test('an unknown field: near names; the pointer names it', () => {
   assert.deepEqual(problems({ fields: { email: 'email', first_name: 'first_name' } }), [
     {
       pointer: '/fields/first_name',
-      message:
-        'contacts has no field first_name; near names are firstname, lastname, createdate, email, annualrevenue, hs_object_id',
+      message: 'contacts has no field first_name; near names are firstname, lastname, createdate, email, annualrevenue, hs_object_id',
     },
   ])
 })
