@@ -4,7 +4,22 @@ import { after, before, test } from 'node:test'
 import { claimBatch } from '../../state/ledger.ts'
 import { settleBatch } from '../../state/settle.ts'
 import type { TestDatabase } from '../harness/database.ts'
-import { ACCOUNT, activate, batchIds, blocked, child, claim, inFlight, newRun, openState, pack, published, settlement, staged, WEBHOOK } from './state-fixture.ts'
+import {
+  ACCOUNT,
+  activate,
+  batchIds,
+  blocked,
+  child,
+  claim,
+  inFlight,
+  newRun,
+  openState,
+  pack,
+  published,
+  settlement,
+  staged,
+  WEBHOOK,
+} from './state-fixture.ts'
 
 let db: TestDatabase
 before(async () => {
@@ -26,21 +41,21 @@ const doubts = async (sync: string) =>
 // The settle of an old worker was under way when the new run closed the batches: it waited for that statement, but did not see
 // the child that the statement left. The doubt of that child was lost for the whole run.
 test('a child that a statement under way leaves behind is closed as well', async () => {
-  for (const options of [{}, webhook]) {
+  for (const options of [{}, WEBHOOK]) {
     const { sync, run, ids } = await published(db.pool, [staged(0, { a: 1, b: 1 })], options)
     const claimed = await claim(db.pool, ids[0] ?? 0)
     const worker = await inFlight(db)
-    const child = { ...pack({ b: 1 }), ops: 'a', payload: packLines(['{}']), doubtful: true, waitMs: 0 }
-    assert.ok(await settleBatch(worker.pool, settlement(sync, claimed, { acknowledged: pack({ a: 1 }), child })))
+    const left = child({ b: 1 }, { doubtful: true })
+    assert.ok(await settleBatch(worker.pool, settlement(sync, claimed, { acknowledged: pack({ a: 1 }), child: left })))
     const next = await newRun(db.pool, sync, options)
     const activating = activate(db.pool, next, sync)
     await blocked(db.pool)
     await worker.commit()
     const { inherited } = await activating
-    assert.deepEqual([inherited, ...(await stateNames(run))], options === webhook ? [1, 'settled', 'planned'] : [0, 'settled', 'doubt'])
+    assert.deepEqual([inherited, ...(await stateNames(run))], options === WEBHOOK ? [1, 'settled', 'planned'] : [0, 'settled', 'doubt'])
     assert.deepEqual(
       (await doubts(sync)).map(({ key }) => key),
-      options === webhook ? [] : ['b'],
+      options === WEBHOOK ? [] : ['b'],
     )
   }
 })
@@ -59,7 +74,7 @@ test('a claim that waits behind the swap finds the batch closed', async () => {
 
 test('swapping the active run under fire: whatever was claimed is settled or in doubt, and nothing of the old run works afterwards', async () => {
   for (let round = 0; round < 12; round++) {
-    const options = round % 2 === 0 ? {} : webhook
+    const options = round % 2 === 0 ? {} : WEBHOOK
     const { sync, run } = await published(
       db.pool,
       Array.from({ length: 40 }, (_, i) => staged(i, { [`a${i}`]: 1, [`b${i}`]: 1 })),
@@ -79,7 +94,7 @@ test('swapping the active run under fire: whatever was claimed is settled or in 
         claims.set(id, claimed.attempt)
         if (id % 3 === 0) continue
         const lateSettle = swapped
-        const part = { ...pack({ [`b${id}`]: 1 }), ops: 'a', payload: packLines(['{}']), doubtful: id % 2 === 0, waitMs: 0 }
+        const part = child({ [`b${id}`]: 1 }, { doubtful: id % 2 === 0 })
         const done =
           id % 3 === 1
             ? await settleBatch(db.pool, settlement(sync, claimed))
@@ -110,7 +125,7 @@ test('swapping the active run under fire: whatever was claimed is settled or in 
     )
     for (const { id, state, parent, doubtful, heir } of rows) {
       const wasSent = parent === null ? claims.has(id) : doubtful
-      const expected = settled.has(id) ? 'settled' : !wasSent ? 'discarded' : options === webhook ? 'inherited' : 'doubt'
+      const expected = settled.has(id) ? 'settled' : !wasSent ? 'discarded' : options === WEBHOOK ? 'inherited' : 'doubt'
       assert.equal(heir === next ? 'inherited' : state, expected, `batch ${id} of round ${round}`)
       if (expected !== 'inherited') assert.equal(await claimBatch(db.pool, { id, attempt: claims.get(id) ?? 0 }, ACCOUNT), null)
     }

@@ -5,25 +5,21 @@ import { activateRun, chooseGeneration, peekGeneration } from '../../state/fence
 import { claimBatch, isActive, releaseBatch } from '../../state/ledger.ts'
 import { settleBatch, splitBatch } from '../../state/settle.ts'
 import { stageBatches } from '../../state/staging.ts'
-import { packLines } from '../../activities/plan/batch.ts'
 import type { TestDatabase } from '../harness/database.ts'
 import {
   ACCOUNT,
   activate,
-  batchIds,
-  blocked,
+  child,
   claim,
-  inFlight,
   newRun,
   newSync,
   openState,
-  pack,
   publish,
   published,
   settlement,
   snapshot,
   staged,
-  type RunOptions,
+  WEBHOOK,
 } from './state-fixture.ts'
 
 let db: TestDatabase
@@ -92,9 +88,9 @@ test('under mirror the match values of what was sent are kept, because a record 
 })
 
 test('what cannot be read back is inherited verbatim by the next run that delivers, and by the one after it', async () => {
-  const { sync, run, ids } = await published(db.pool, [staged(0, { a: 1 }), staged(1, { b: 1 })], webhook)
+  const { sync, run, ids } = await published(db.pool, [staged(0, { a: 1 }), staged(1, { b: 1 })], WEBHOOK)
   await claim(db.pool, ids[0] ?? 0)
-  const first = await newRun(db.pool, sync, webhook)
+  const first = await newRun(db.pool, sync, WEBHOOK)
   assert.deepEqual(await activate(db.pool, first, sync), { inherited: 1 })
   assert.deepEqual(await activate(db.pool, first, sync), { inherited: 1 }, 'repeatable')
   assert.deepEqual(await states(run), [
@@ -104,25 +100,25 @@ test('what cannot be read back is inherited verbatim by the next run that delive
   // The heir gave it back as not applied, and then it was terminated too.
   const again = await claim(db.pool, ids[0] ?? 0, 1)
   assert.ok(await releaseBatch(db.pool, again, { applied: 'no', waitMs: 0 }))
-  const second = await newRun(db.pool, sync, webhook)
+  const second = await newRun(db.pool, sync, WEBHOOK)
   assert.deepEqual(await activate(db.pool, second, sync), { inherited: 1 })
   assert.deepEqual((await states(run))[0], { state: 'planned', heir: second })
   assert.deepEqual(await doubts(sync), [])
 })
 
 test('a new generation does not inherit: those records are other records now', async () => {
-  const { sync, run, ids } = await published(db.pool, [staged(0, { a: 1 })], webhook)
+  const { sync, run, ids } = await published(db.pool, [staged(0, { a: 1 })], WEBHOOK)
   await claim(db.pool, ids[0] ?? 0)
   await db.pool.query('update sync_state set generation = 2 where sync = $1', [sync])
-  const next = await newRun(db.pool, sync, { ...webhook, generation: 2 })
+  const next = await newRun(db.pool, sync, { ...WEBHOOK, generation: 2 })
   assert.deepEqual(await activate(db.pool, next, sync), { inherited: 0 })
   assert.deepEqual(await stateNames(run), ['doubt'])
 })
 
 test('a run that adopts sends nothing, so it inherits nothing', async () => {
-  const { sync, run, ids } = await published(db.pool, [staged(0, { a: 1 })], webhook)
+  const { sync, run, ids } = await published(db.pool, [staged(0, { a: 1 })], WEBHOOK)
   await claim(db.pool, ids[0] ?? 0)
-  assert.deepEqual(await activate(db.pool, await newRun(db.pool, sync, webhook), sync, 'adopts'), { inherited: 0 })
+  assert.deepEqual(await activate(db.pool, await newRun(db.pool, sync, WEBHOOK), sync, 'adopts'), { inherited: 0 })
   assert.deepEqual(await stateNames(run), ['doubt'])
 })
 
@@ -140,7 +136,7 @@ test('a dry run leaves older batches as they are; the next run closes them, and 
 // A dry run with `verify` marks all it plans as to be read back; the next run took that for sent and put every key in doubt. At a
 // webhook the same mark would have made the next run send a dry run's plan.
 test('what was never claimed is discarded, even if it was to be read back first', async () => {
-  for (const options of [{ dryRun: true }, { ...webhook, dryRun: true }, {}, webhook]) {
+  for (const options of [{ dryRun: true }, { ...WEBHOOK, dryRun: true }, {}, WEBHOOK]) {
     const sync = newSync()
     const run = await newRun(db.pool, sync, options)
     await activate(db.pool, run, sync)
@@ -152,7 +148,7 @@ test('what was never claimed is discarded, even if it was to be read back first'
     })
     await stageBatches(db.pool, run, randomUUID(), [staged(0, { z: 1 }, { doubtful: true })])
     await db.pool.query(`insert into doubt values ($1, 'a', clock_timestamp())`, [sync])
-    assert.deepEqual(await activate(db.pool, await newRun(db.pool, sync, webhook), sync), { inherited: 0 })
+    assert.deepEqual(await activate(db.pool, await newRun(db.pool, sync, WEBHOOK), sync), { inherited: 0 })
     assert.deepEqual(await stateNames(run), ['discarded', 'discarded'])
     assert.deepEqual(
       (await doubts(sync)).map(({ key }) => key),
@@ -165,14 +161,7 @@ test('what was never claimed is discarded, even if it was to be read back first'
 test('doubt that a claim left stays doubt: given back, or handed on to halves that were not sent yet', async () => {
   const { sync, run, ids } = await published(db.pool, [staged(0, { a: 1 }), staged(1, { b: 1, c: 1 })])
   await releaseBatch(db.pool, await claim(db.pool, ids[0] ?? 0), { applied: 'unknown', waitMs: 0 })
-  const half = (records: Parameters<typeof pack>[0]) => ({
-    ...pack(records),
-    ops: 'a',
-    payload: packLines(['{}']),
-    doubtful: true,
-    waitMs: 0,
-  })
-  assert.ok(await splitBatch(db.pool, await claim(db.pool, ids[1] ?? 0), [half({ b: 1 }), { ...half({ c: 1 }), doubtful: false }]))
+  assert.ok(await splitBatch(db.pool, await claim(db.pool, ids[1] ?? 0), [child({ b: 1 }, { doubtful: true }), child({ c: 1 })]))
   await activate(db.pool, await newRun(db.pool, sync), sync)
   assert.deepEqual(await stateNames(run), ['doubt', 'split', 'doubt', 'discarded'])
   assert.deepEqual(

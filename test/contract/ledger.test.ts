@@ -5,7 +5,22 @@ import { pauseAccount } from '../../state/budget.ts'
 import { endRun } from '../../state/run-row.ts'
 import { settleBatch, splitBatch } from '../../state/settle.ts'
 import type { TestDatabase } from '../harness/database.ts'
-import { ACCOUNT, activate, allOpen, batchIds, child, claim, CLAIMED, newRun, nothingChanges, openState, published, settlement, snapshot, staged } from './state-fixture.ts'
+import {
+  ACCOUNT,
+  activate,
+  allOpen,
+  batchIds,
+  child,
+  claim,
+  CLAIMED,
+  newRun,
+  nothingChanges,
+  openState,
+  published,
+  settlement,
+  snapshot,
+  staged,
+} from './state-fixture.ts'
 
 let db: TestDatabase
 before(async () => {

@@ -32,6 +32,9 @@ export interface RunOptions {
   readonly generation?: number
 }
 
+/** For a destination that cannot be read back. */
+export const WEBHOOK: RunOptions = { settleAfterMs: null }
+
 /** A run that takes the sync's active place, as if the one before had been terminated in Temporal. */
 export async function newRun(
   db: pg.Pool,
@@ -196,7 +199,12 @@ const statements = (db: pg.Pool, sync: string, batch: { id: number; attempt: num
   split: () => splitBatch(db, batch, [child({ a: 1 }), child({ b: 1 })]),
 })
 
-export async function nothingChanges(db: pg.Pool, sync: string, batch: { id: number; attempt: number }, only?: readonly string[]): Promise<void> {
+export async function nothingChanges(
+  db: pg.Pool,
+  sync: string,
+  batch: { id: number; attempt: number },
+  only?: readonly string[],
+): Promise<void> {
   const before = await snapshot(db, sync)
   for (const [name, statement] of Object.entries(statements(db, sync, batch))) {
     if (only && !only.includes(name)) continue
@@ -206,4 +214,3 @@ export async function nothingChanges(db: pg.Pool, sync: string, batch: { id: num
 }
 /** Those that need a claim. */
 export const CLAIMED = ['renew', 'release', 'doubt', 'settle', 'settleParts', 'split']
-

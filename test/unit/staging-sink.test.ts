@@ -1,15 +1,8 @@
 import assert from 'node:assert/strict'
-import { createHash, randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import type pg from 'pg'
-import { unpackLines } from '../../activities/plan/batch.ts'
-import type { PlannedRow } from '../../activities/plan/pass.ts'
-import { StagingSink } from '../../activities/plan/staging-sink.ts'
-import type { BookEntry } from '../../state/books.ts'
-import { PlanTables, type RemovalRow } from '../../state/plan-tables.ts'
-import { unpack } from '../../state/segment.ts'
-import { newRun, newSync, openState } from '../contract/state-fixture.ts'
+import { openState } from '../contract/state-fixture.ts'
 import type { TestDatabase } from '../harness/database.ts'
+import { book, hashMatch, openSink, removal, row } from './staging-fixture.ts'
 
 let db: TestDatabase
 before(async () => {
@@ -17,93 +10,8 @@ before(async () => {
 })
 after(() => db.drop())
 
-const hashMatch = (match: string) => createHash('md5').update(match.toLowerCase()).digest()
-
-/** A sink for batches of three, in a session of its own. */
-async function openSink(
-  work: (ground: { sink: StagingSink; tables: PlanTables; read: () => ReturnType<typeof staged> }) => Promise<void>,
-  options: { readBackFirst?: boolean; carriesMatch?: boolean } = {},
-) {
-  const run = await newRun(db.pool, newSync())
-  const client = await db.pool.connect()
-  try {
-    const tables = new PlanTables(client)
-    await tables.create()
-    const sink = new StagingSink({
-      client,
-      tables,
-      ids: { run, plan: randomUUID(), version: (key, match) => `${Buffer.from(key).toString()}${match === null ? '' : `/${match}`}` },
-      batchSize: 3,
-      carriesMatch: options.carriesMatch ?? true,
-      hashMatch,
-      encodeMatch: (match) => JSON.stringify({ email: match }),
-      readBackFirst: options.readBackFirst ?? false,
-    })
-    await work({ sink, tables, read: () => staged(db.pool, run) })
-  } finally {
-    client.release(true)
-  }
-}
-
-/** What is staged, as text. */
-async function staged(pool: pg.Pool, run: string) {
-  const { rows } = await pool.query<{
-    phase: string
-    seq: number
-    ops: string
-    size: number
-    doubtful: boolean
-    on_books: boolean
-    wait: number | null
-    payload: Buffer
-    entries: Buffer
-    first_key: Buffer
-    last_key: Buffer
-  }>(`select *, extract(epoch from not_before - planned_at)::float8 * 1000 as wait from batch where run = $1 order by phase desc, seq`, [
-    run,
-  ])
-  return rows.map((row) => ({
-    kind: `${row.phase} ${row.seq} ${row.ops}${row.doubtful ? ' doubtful' : ''}${row.on_books ? ' books' : ''}`,
-    keys: unpack(row.entries).map(({ key }) => key.toString()),
-    matches: unpack(row.entries).map(({ match }) => match),
-    ends: [row.first_key.toString(), row.last_key.toString()],
-    lines: unpackLines(row.payload),
-    wait: row.wait === null ? null : Math.round(row.wait / 1000),
-  }))
-}
-
-const book = (more: Partial<BookEntry> = {}): BookEntry => ({
-  key: Buffer.alloc(0),
-  doubtMs: null,
-  staleMatches: [],
-  rejection: null,
-  ...more,
-})
-const row = (key: string, more: Partial<PlannedRow> = {}): PlannedRow => ({
-  op: 'added',
-  key: Buffer.from(key),
-  keyTexts: [key],
-  fingerprint: Buffer.alloc(16, 1),
-  fields: `{"email":"${key}@x"}`,
-  match: `${key}@x`,
-  book: null,
-  ...more,
-})
-const removal = (key: string, match: string, more: Partial<Parameters<StagingSink['removal']>[0]> = {}) => ({
-  key: Buffer.from(key),
-  keyTexts: [key],
-  match,
-  counted: true,
-  book: null,
-  renames: false,
-  ...more,
-})
-async function* pages(...rows: RemovalRow[][]) {
-  for (const page of rows) yield page
-}
-
 test('planned rows are frozen in batches of their kind, each in key order, numbered as they begin', async () => {
-  await openSink(async ({ sink, read }) => {
+  await openSink(db.pool, async ({ sink, read }) => {
     for (const key of ['a', 'b']) sink.planned(row(key))
     sink.planned(row('c', { op: 'changed', book: book() }))
     sink.planned(row('d', { op: 'changed', book: book({ doubtMs: 60_000 }) }))
@@ -142,6 +50,7 @@ test('planned rows are frozen in batches of their kind, each in key order, numbe
 
 test('segments carry match values only where they are not the key itself', async () => {
   await openSink(
+    db.pool,
     async ({ sink, read }) => {
       sink.planned(row('a'))
       await sink.flush()
@@ -153,6 +62,7 @@ test('segments carry match values only where they are not the key itself', async
 
 test('a verify run reads everything back first', async () => {
   await openSink(
+    db.pool,
     async ({ sink, read }) => {
       sink.planned(row('a'))
       sink.removal(removal('b', 'b@x'))
@@ -167,7 +77,7 @@ test('a verify run reads everything back first', async () => {
 })
 
 test('a row that drifted is batched apart and is unchanged no more', async () => {
-  await openSink(async ({ sink, read }) => {
+  await openSink(db.pool, async ({ sink, read }) => {
     sink.unchanged(0, Buffer.alloc(0), 0, 0)
     sink.unchanged(1, Buffer.alloc(0), 0, 0)
     sink.planned(row('z'))
@@ -185,7 +95,7 @@ test('a row that drifted is batched apart and is unchanged no more', async () =>
 })
 
 test('invalid rows are kept with their reason and no fields; a row without a key is told apart by its content', async () => {
-  await openSink(async ({ sink, read }) => {
+  await openSink(db.pool, async ({ sink, read }) => {
     const reason = { code: 'null_key', field: null, message: 'the primary key is NULL' }
     sink.invalid({ key: Buffer.alloc(0), keyTexts: [null], fingerprint: Buffer.alloc(16, 1), match: null, ...reason })
     sink.invalid({ key: Buffer.alloc(0), keyTexts: [null, 'b'], fingerprint: Buffer.alloc(16, 2), match: 'held@x', ...reason })
@@ -223,7 +133,7 @@ test('invalid rows are kept with their reason and no fields; a row without a key
 })
 
 test('match values that rows share are found whatever their case; a holder that is not planned counts, a key alone with itself does not', async () => {
-  await openSink(async ({ sink, tables }) => {
+  await openSink(db.pool, async ({ sink, tables }) => {
     for (const key of ['a', 'b', 'c', 'd', 'e']) sink.planned(row(key, { match: { a: 'Same@x', c: 'same@X' }[key] ?? `${key}@x` }))
     sink.holds('B@X')
     sink.holds('nobody@x')
@@ -235,7 +145,7 @@ test('match values that rows share are found whatever their case; a holder that 
 })
 
 test('removals: none whose match value a row holds, none of a renamed row that is not sent; in key order, the record before its old values', async () => {
-  await openSink(async ({ sink, tables, read }) => {
+  await openSink(db.pool, async ({ sink, tables, read }) => {
     sink.planned(row('k', { match: 'held@x' }))
     sink.removal(removal('d', 'd@x'))
     sink.removal(removal('a', 'old@x', { counted: false }))
@@ -273,16 +183,19 @@ test('removals: none whose match value a row holds, none of a renamed row that i
 })
 
 test('a removal without a match value names the key only', async () => {
-  await openSink(async ({ sink, read }) => {
+  await openSink(db.pool, async ({ sink, read }) => {
     const bare = { key: Buffer.from('a'), match: null, hash: null, counted: true, doubtMs: null, renames: false }
-    assert.equal(await sink.remove(pages([bare]), () => ['eu', '7']), 1)
+    const pages = async function* () {
+      yield [bare]
+    }
+    assert.equal(await sink.remove(pages(), () => ['eu', '7']), 1)
     await sink.flush()
     assert.deepEqual((await read())[0]?.lines, ['{"id":"a/","op":"delete","key":["eu","7"],"fields":{}}'])
   })
 })
 
 test('more than fits into one write is drained on the way, and all of it is there in the end', async () => {
-  await openSink(async ({ sink, tables, read }) => {
+  await openSink(db.pool, async ({ sink, tables, read }) => {
     let drained = 0
     for (let i = 0; i < 7000; i++) {
       sink.planned(row(`k${String(i).padStart(5, '0')}`))
@@ -299,7 +212,7 @@ test('more than fits into one write is drained on the way, and all of it is ther
 })
 
 test('a write that fails is told, at the latest by the end', async () => {
-  await openSink(async ({ sink }) => {
+  await openSink(db.pool, async ({ sink }) => {
     await db.pool.query('alter table batch add constraint full_up check (size < 3) not valid')
     try {
       for (const key of ['a', 'b', 'c']) sink.planned(row(key))
