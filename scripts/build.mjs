@@ -1,7 +1,20 @@
 // Compiles to dist/, copies the migrations and bundles the workflows: what `npm ci` runs, so that the CLI and the workers start
 // without any TypeScript tooling.
 import { execFileSync } from 'node:child_process'
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
@@ -12,6 +25,13 @@ const compiler = resolveCompiler()
 if (compiler === null) {
   // `npm ci --omit=dev` beside a dist/ that was built elsewhere, as in the image.
   if (!existsSync('dist')) throw new Error('dist/ is missing and cannot be built without the development dependencies: run `npm ci`')
+  process.exit(0)
+}
+
+// The first `npx tailrace` makes npm run `prepare` again; what is built from these very sources need not be built twice (20 s).
+const stamp = sourceStamp()
+if (process.env.npm_lifecycle_event === 'prepare' && existsSync('dist/stamp') && readFileSync('dist/stamp', 'utf8') === stamp) {
+  linkCommand()
   process.exit(0)
 }
 
@@ -33,7 +53,20 @@ renameSync(out, 'dist')
 rmSync('dist.old', { recursive: true, force: true })
 // In place, because the bundle keeps the paths for stack traces.
 writeFileSync('dist/workflow-bundle.js', await bundleWorkflows(`${root}dist/workflows/index.js`))
+writeFileSync('dist/stamp', stamp)
 linkCommand()
+
+/** Hash of everything that the build reads. */
+function sourceStamp() {
+  const hash = createHash('sha256')
+  const files = ['activities', 'connectors', 'server', 'state', 'workflows'].flatMap((folder) =>
+    readdirSync(folder, { recursive: true }).map((name) => `${folder}/${name}`),
+  )
+  for (const file of [...files, 'package-lock.json', 'scripts/build.mjs', 'tsconfig.json', 'tsconfig.build.json'].sort()) {
+    if (statSync(file).isFile()) hash.update(file).update(readFileSync(file))
+  }
+  return hash.digest('hex')
+}
 
 function resolveCompiler() {
   try {

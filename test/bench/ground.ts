@@ -86,7 +86,7 @@ export async function startGround(options: BenchOptions, stops: Stop[], tell: (l
     },
     async startWorker({ profile } = { profile: null }) {
       const execArgv = profile === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
-      const worker = fork(CLI, ['worker'], { env, execArgv, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+      const worker = fork(CLI, ['worker'], { env, execArgv, stdio: ['ignore', 2, 2, 'ipc'] })
       const stop = (): Promise<void> => stopChild(worker, 'SIGTERM')
       stops.unshift(stop)
       await firstMessage(worker, 'the worker')

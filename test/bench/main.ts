@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { measureChanges, measureFirst, measureNochange, type CaseResult } from './cases.ts'
 import { startGround, type Ground } from './ground.ts'
 import { readOptions, UsageError, type BenchOptions } from './options.ts'
@@ -13,7 +14,7 @@ const tell = (line: string): void => void process.stderr.write(`${line}\n`)
 try {
   process.exitCode = await bench(readOptions(process.argv.slice(2)))
 } catch (error) {
-  tell(error instanceof UsageError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error))
+  tell(error instanceof UsageError ? error.message : inspect(error))
   process.exitCode = error instanceof UsageError ? USAGE : 1
 }
 
