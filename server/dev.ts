@@ -7,6 +7,7 @@ import { describeEnd, startChild } from './embedded/child.ts'
 import { nodeArguments } from './entry.ts'
 import type { Environment } from './environment.ts'
 import { startStack, type Stack } from './stack.ts'
+import { toldToStop } from './told-to-stop.ts'
 
 export interface DevOptions {
   readonly config?: string
@@ -16,23 +17,11 @@ export interface DevOptions {
   readonly uiPort?: number
 }
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-
 /** `tailrace dev`: resolves when a signal stopped it; throws CliError when a part did not start or ended by itself. */
 export async function runDev(options: DevOptions, env: Environment): Promise<void> {
   const { config } = options
   if (config !== undefined && !(await isFolder(config))) throw new CliError(EXIT.usage, `--config ${config}: there is no such folder.`)
-  const told = new AbortController()
-  let toldAt = 0
-  const hear = (): void => {
-    // Under npm and npx one Ctrl-C arrives twice: from the terminal and passed on by npm. Whoever asks again later is in a hurry:
-    // the parts end by themselves when we are gone.
-    if (told.signal.aborted && performance.now() - toldAt > 2000) process.exit(EXIT.failed)
-    if (told.signal.aborted) return
-    toldAt = performance.now()
-    told.abort()
-  }
-  for (const signal of SIGNALS) process.on(signal, hear)
+  const told = toldToStop()
   try {
     const { dataDir, port: apiPort, temporalPort, uiPort } = options
     const stack = await startStack({ dataDir, env, apiPort, temporalPort, uiPort, log: logSink(env), tell, signal: told.signal })
@@ -42,7 +31,7 @@ export async function runDev(options: DevOptions, env: Environment): Promise<voi
     if (!told.signal.aborted)
       throw error instanceof CliError ? error : new CliError(EXIT.failed, error instanceof Error ? error.message : String(error))
   } finally {
-    for (const signal of SIGNALS) process.off(signal, hear)
+    told.deaf()
   }
 }
 

@@ -1,6 +1,10 @@
 import type pg from 'pg'
 import { unpack } from './segment.ts'
 
+/** True in a statement whose batch is `b`: the run it belongs to (or that took it over) is the sync's active run and may deliver. */
+export const ACTIVE_RUN = `exists (select 1 from run r join sync_state s on s.sync = r.sync
+  where r.id = coalesce(b.heir, b.run) and s.active_run = r.id and r.finished_at is null and not r.dry_run)`
+
 export interface Activated {
   /** Batches of older runs that have to be sent again verbatim before the plan. */
   readonly inherited: number

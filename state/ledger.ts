@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { ACTIVE_RUN } from './fence.ts'
 
 // The ledger: every change of a batch's state is one statement that names the batch, its attempt and the fence (the run is the sync's
 // active run). A statement that finds no such batch changes nothing and says so; that makes late and doubled workers harmless.
@@ -83,10 +84,6 @@ export async function inheritedBatches(db: pg.Pool, run: string): Promise<OpenBa
   return rows.map(openBatch)
 }
 
-/** True in a statement whose batch is `b`: the run it belongs to (or that took it over) is the sync's active run and may deliver. */
-const FENCE = `exists (select 1 from run r join sync_state s on s.sync = r.sync
-  where r.id = coalesce(b.heir, b.run) and s.active_run = r.id and r.finished_at is null and not r.dry_run)`
-
 /**
  * Writes down that a batch is about to be sent (invariant 1); one that an earlier attempt left claimed is in doubt from here on,
  * however this one ends. Null: somebody else has it, the run is not the active one, or the account is paused.
@@ -107,7 +104,7 @@ export async function claimBatch(db: pg.Pool, batch: { id: number; attempt: numb
     name: 'claim_batch',
     text: `update batch b set state = 'sending', attempt = b.attempt + 1, sent_at = clock_timestamp(), not_before = null,
        doubtful = b.doubtful or b.state = 'sending'
-     where b.id = $1 and b.attempt = $2 and b.state in ('planned', 'sending') and ${FENCE}
+     where b.id = $1 and b.attempt = $2 and b.state in ('planned', 'sending') and ${ACTIVE_RUN}
        and not exists (select 1 from account_budget a where a.account = $3 and a.paused_until > clock_timestamp())
      returning b.id, b.attempt, b.run, b.ops, b.planned_at, b.payload, b.entries, b.on_books, b.doubtful`,
     values: [batch.id, batch.attempt, account],
@@ -139,7 +136,7 @@ export async function releaseBatch(
   const { rowCount } = await db.query(
     `update batch b set state = case when $3 then 'sending' else 'planned' end, doubtful = b.doubtful or $3,
        not_before = clock_timestamp() + $4 * interval '1 millisecond'
-     where b.id = $1 and b.attempt = $2 and b.state = 'sending' and ${FENCE}`,
+     where b.id = $1 and b.attempt = $2 and b.state = 'sending' and ${ACTIVE_RUN}`,
     [batch.id, batch.attempt, how.applied === 'unknown', how.waitMs],
   )
   return rowCount === 1
@@ -168,7 +165,7 @@ export async function outcomeTotals(db: pg.Pool, run: string): Promise<{ deliver
 /** Writes down that a further request of a claimed batch is about to leave. False: the claim is not ours any more. */
 export async function renewClaim(db: pg.Pool, batch: { id: number; attempt: number }): Promise<boolean> {
   const { rowCount } = await db.query(
-    `update batch b set sent_at = clock_timestamp() where b.id = $1 and b.attempt = $2 and b.state = 'sending' and ${FENCE}`,
+    `update batch b set sent_at = clock_timestamp() where b.id = $1 and b.attempt = $2 and b.state = 'sending' and ${ACTIVE_RUN}`,
     [batch.id, batch.attempt],
   )
   return rowCount === 1

@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { ACTIVE_RUN } from './fence.ts'
 import type { PackedSegment } from './segment.ts'
 
 export interface NewRejection {
@@ -40,9 +41,6 @@ export interface ChildBatch extends PackedSegment {
   readonly waitMs: number
 }
 
-const FENCE = `exists (select 1 from run r join sync_state s on s.sync = r.sync
-  where r.id = coalesce(b.heir, b.run) and s.active_run = r.id and r.finished_at is null)`
-
 const CHILD = `insert into batch (run, plan, seq, phase, parent, planned_at, on_books, heir, first_key, last_key, size, ops, payload, entries, doubtful, not_before)
   select b.run, b.plan, b.seq, b.phase, b.id, b.planned_at, b.on_books, b.heir, c.first_key, c.last_key, c.size, c.ops, c.payload, c.entries, c.doubtful,
     clock_timestamp() + c.wait_ms * interval '1 millisecond'`
@@ -58,7 +56,7 @@ export async function settleBatch(db: pg.Pool, s: Settlement): Promise<boolean> 
   const { rows } = await db.query(
     `with b as (
        update batch b set state = 'settled', delivered = $3, skipped = $4, rejected = $5, outcomes = $6
-       where b.id = $1 and b.attempt = $2 and b.state = 'sending' and ${FENCE}
+       where b.id = $1 and b.attempt = $2 and b.state = 'sending' and ${ACTIVE_RUN}
        returning b.*
      ), acknowledged as (
        insert into baseline_segment (sync, generation, first_key, seq, last_key, size, entries)
@@ -135,7 +133,7 @@ async function settleWhole(db: pg.Pool, s: Settlement): Promise<boolean> {
     name: 'settle_whole',
     text: `with b as (
        update batch b set state = 'settled', delivered = $3, skipped = $4, outcomes = $7
-       where b.id = $1 and b.attempt = $2 and b.state = 'sending' and ${FENCE}
+       where b.id = $1 and b.attempt = $2 and b.state = 'sending' and ${ACTIVE_RUN}
        returning b.first_key, b.last_key, b.size, b.entries
      ), acknowledged as (
        insert into baseline_segment (sync, generation, first_key, seq, last_key, size, entries)
@@ -158,7 +156,7 @@ export async function splitBatch(
 ): Promise<number[] | null> {
   const { rows } = await db.query<{ id: number }>(
     `with b as (
-       update batch b set state = 'split' where b.id = $1 and b.attempt = $2 and b.state = 'sending' and ${FENCE} returning b.*
+       update batch b set state = 'split' where b.id = $1 and b.attempt = $2 and b.state = 'sending' and ${ACTIVE_RUN} returning b.*
      ), child as (
        ${CHILD} from b, unnest($3::bytea[], $4::bytea[], $5::int[], $6::text[], $7::bytea[], $8::bytea[], $9::boolean[], $10::float8[])
          as c (first_key, last_key, size, ops, payload, entries, doubtful, wait_ms)

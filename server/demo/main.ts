@@ -9,8 +9,8 @@ import { showProgress } from './progress.ts'
 import { asJson, type DemoResult } from './result.ts'
 import { tellStory } from './story.ts'
 import { COLOURS, PLAIN, renderLinks, renderProblems, renderTable } from './table.ts'
+import { toldToStop } from '../told-to-stop.ts'
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /** More would not fit into one answer of the sandbox. */
 const MOST_ROWS = 200_000
 
@@ -23,23 +23,13 @@ interface Options {
 process.exitCode = await main()
 
 async function main(): Promise<number> {
-  const told = new AbortController()
-  let toldAt = 0
-  const hear = (): void => {
-    // Under npm one Ctrl-C arrives twice: from the terminal and passed on by npm. Whoever asks again later is in a hurry: the
-    // parts end by themselves when we are gone.
-    if (told.signal.aborted && performance.now() - toldAt > 2000) process.exit(EXIT.failed)
-    if (told.signal.aborted) return
-    toldAt = performance.now()
-    told.abort()
-  }
-  for (const signal of SIGNALS) process.on(signal, hear)
+  const told = toldToStop()
   try {
     return await runDemo(parseOptions(), told.signal)
   } catch (error) {
     return report(error, told.signal.aborted)
   } finally {
-    for (const signal of SIGNALS) process.off(signal, hear)
+    told.deaf()
   }
 }
 

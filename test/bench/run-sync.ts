@@ -43,10 +43,11 @@ export async function runSync(ground: Ground, sync: string, { records, adopt }: 
   const request = { sync, trigger: 'api', full: false, verify: false, dryRun: false, adopt: adopt ?? false, onConflict: 'reject' } as const
   const { run } = await acceptRun(state, request)
   await startRun({ db: state, client, taskQueue: TASK_QUEUE }, run)
-  const handle = client.workflow.getHandle(`sync/${sync}`)
+  const { rows } = await state.query<{ started: string | null }>('select temporal_run_id as started from run where id = $1', [run.id])
+  const handle = client.workflow.getHandle(`sync/${sync}`, rows[0]?.started ?? undefined)
   const ended: unknown = await inTime(handle.result(), `the run of ${sync}`).catch(async (cause: unknown) => {
-    const { rows } = await state.query<{ error: unknown }>('select error from run where id = $1', [run.id])
-    throw new Error(`the run of ${sync} failed: ${JSON.stringify(rows[0]?.error)}`, { cause })
+    const ends = await state.query<{ error: unknown }>('select error from run where id = $1', [run.id])
+    throw new Error(`the run of ${sync} failed: ${JSON.stringify(ends.rows[0]?.error)}`, { cause })
   })
   const seconds = (performance.now() - startedMs) / 1000
   if (ended !== 'succeeded') throw new Error(`the run of ${sync} ended ${String(ended)}`)

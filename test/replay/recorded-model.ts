@@ -6,7 +6,6 @@ export const TOKEN = 'pat-recorded-token'
 export const WEBHOOK_SECRET = `whsec_${Buffer.from('recorded-webhook-secret-32-bytes').toString('base64')}`
 export const PASSWORD = 'recorded-password'
 
-const email = (id: number): string => `row${id}@recorded.example`
 export const NAME = 'Recorded Name'
 /** No e-mail address, so its row is invalid. */
 export const BROKEN_EMAIL = 'recorded.example without an at'
