@@ -4,6 +4,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { registerConfigVerbs } from './cli/config-verbs.ts'
 import { CliError, EXIT } from './cli/exit.ts'
 import { registerRunVerbs } from './cli/run-verbs.ts'
+import { endWithNpm } from './end-with-npm.ts'
 
 // The verbs' modules are imported when their verb runs: `--help` must answer at once, and the CLI needs no Temporal SDK.
 
@@ -65,6 +66,7 @@ program
 registerConfigVerbs(program)
 registerRunVerbs(program)
 
+endWithNpm(process.env)
 try {
   await program.parseAsync()
 } catch (error) {

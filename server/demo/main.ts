@@ -9,6 +9,7 @@ import { showProgress } from './progress.ts'
 import { asJson, type DemoResult } from './result.ts'
 import { tellStory } from './story.ts'
 import { COLOURS, PLAIN, renderLinks, renderProblems, renderTable } from './table.ts'
+import { endWithNpm } from '../end-with-npm.ts'
 import { toldToStop } from '../told-to-stop.ts'
 
 /** More would not fit into one answer of the sandbox. */
@@ -20,6 +21,7 @@ interface Options {
   readonly json?: true
 }
 
+endWithNpm(process.env)
 process.exitCode = await main()
 
 async function main(): Promise<number> {

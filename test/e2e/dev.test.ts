@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -47,6 +48,27 @@ describe('tailrace dev', { skip: process.platform === 'linux' ? false : 'reads /
     assert.deepEqual(await endOf(dev), { code: 0, signal: null }, dev.stderr())
     await leavesNothing(dev, processes)
     assert.deepEqual((await readdir(join(folder, 'data'))).sort(), ['postgres', 'temporal'])
+  })
+
+  // `npx tailrace dev`, ended by SIGTERM to npx: npm passes it to its shell only, and everything went on as orphans.
+  test('started by npm, the end of its shell ends it', async () => {
+    const shell = spawn(
+      'sh',
+      ['-c', '"$0" dist/server/main.js dev --data-dir "$1" --port 0; true', process.execPath, join(folder, 'data')],
+      {
+        stdio: ['ignore', 'ignore', 'pipe'],
+        env: { PATH: process.env['PATH'], HOME: process.env['HOME'], npm_command: 'exec' },
+      },
+    )
+    let said = ''
+    await new Promise<void>((resolve, reject) => {
+      shell.stderr.on('data', (chunk: Buffer) => ((said += chunk.toString()).includes('Tailrace is up') ? resolve() : undefined))
+      shell.once('exit', () => reject(new Error(`it ended before it was up:\n${said}`)))
+    })
+    const processes = await descendants(shell.pid ?? 0)
+    assert.ok(processes.length >= 5, 'tailrace, api, worker, Temporal and PostgreSQL were running')
+    shell.kill('SIGTERM')
+    assert.deepEqual(await survivors(processes), [], said)
   })
 
   test('a second one on the same folder is refused, and one on a taken port too', async () => {
