@@ -92,8 +92,9 @@ async function closeBatches(
     [sync, run, batches],
   )
   if (inherit) {
+    // Handing over counts as an attempt: a worker of the older run that still holds the claim can neither settle nor renew it.
     await client.query(
-      `update batch b set heir = $2 from run r join sync_state s on s.sync = r.sync
+      `update batch b set heir = $2, attempt = b.attempt + 1 from run r join sync_state s on s.sync = r.sync
      where ${older} and r.definition ->> 'settleAfterMs' is null and r.generation = s.generation`,
       [sync, run, batches],
     )

@@ -137,7 +137,7 @@ class RangeDelivery {
         await this.#settle(attempt)
         return null
       })
-      // Outside the lane: a settle took 5 to 8 ms beside a 50 ms request, in which the lane could send (delivery 10 to 15 % faster).
+      // Outside the lane: a settle took 5 to 8 ms beside a 50 ms request, in which the lane can send.
       if (sent) await this.#settle(sent)
     }
   }

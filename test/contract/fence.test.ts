@@ -89,7 +89,7 @@ test('under mirror the match values of what was sent are kept, because a record 
 
 test('what cannot be read back is inherited verbatim by the next run that delivers, and by the one after it', async () => {
   const { sync, run, ids } = await published(db.pool, [staged(0, { a: 1 }), staged(1, { b: 1 })], WEBHOOK)
-  await claim(db.pool, ids[0] ?? 0)
+  const old = await claim(db.pool, ids[0] ?? 0)
   const first = await newRun(db.pool, sync, WEBHOOK)
   assert.deepEqual(await activate(db.pool, first, sync), { inherited: 1 })
   assert.deepEqual(await activate(db.pool, first, sync), { inherited: 1 }, 'repeatable')
@@ -97,8 +97,11 @@ test('what cannot be read back is inherited verbatim by the next run that delive
     { state: 'sending', heir: first },
     { state: 'discarded', heir: null },
   ])
+  // Handing it over counts as an attempt: what the old worker still knows of it has no effect any more.
+  assert.equal(await settleBatch(db.pool, settlement(sync, old)), false)
+  assert.equal(await claimBatch(db.pool, old, ACCOUNT), null)
   // The heir gave it back as not applied, and then it was terminated too.
-  const again = await claim(db.pool, ids[0] ?? 0, 1)
+  const again = await claim(db.pool, ids[0] ?? 0, 2)
   assert.ok(await releaseBatch(db.pool, again, { applied: 'no', waitMs: 0 }))
   const second = await newRun(db.pool, sync, WEBHOOK)
   assert.deepEqual(await activate(db.pool, second, sync), { inherited: 1 })
