@@ -30,8 +30,11 @@ async function runSuite(tests: readonly string[]): Promise<number> {
 }
 
 function runNode(tests: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
-  // The runner alone decides when to end: a signal goes to it, and its end brings ours.
-  const runner = spawn(process.execPath, ['--import', 'tsx', '--test', '--test-concurrency=2', ...tests], { stdio: 'inherit', env })
+  // A file that hangs ends after ten minutes; the slowest takes three. The runner alone decides when to end: a signal goes to it, and its end brings ours.
+  const runner = spawn(process.execPath, ['--import', 'tsx', '--test', '--test-concurrency=2', '--test-timeout=600000', ...tests], {
+    stdio: 'inherit',
+    env,
+  })
   const forward = (signal: NodeJS.Signals): void => void runner.kill(signal)
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, forward)
   return new Promise((resolve, reject) => {
