@@ -34,8 +34,11 @@ export async function startRun(deps: LaunchDeps, run: { id: string; sync: string
 
 /** Somebody else started it: API, launcher and reconcile loop may all try, and a short run may be over by now. */
 async function begun(db: pg.Pool, run: string): Promise<boolean> {
-  const { rows } = await db.query('select 1 from run where id = $1 and temporal_run_id is null and finished_at is null', [run])
-  return rows.length === 0
+  const { rows } = await db.query<{ begun: boolean }>(
+    'select temporal_run_id is not null or finished_at is not null as begun from run where id = $1',
+    [run],
+  )
+  return rows[0]?.begun === true
 }
 
 async function startOnce(deps: LaunchDeps, run: { id: string; sync: string }): Promise<boolean> {
