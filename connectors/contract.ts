@@ -140,7 +140,7 @@ export interface WriteRequest {
 
 /**
  * What a destination asks before each HTTP request it makes: `admit` waits for the account's budget, `assertFresh`
- * (synchronous, last thing before the bytes leave) throws `stale` when the claim is too old (DESIGN invariant 5).
+ * (synchronous, last thing before the bytes leave) throws `stale` when the claim is too old (invariant 5).
  */
 export interface RequestGate {
   readonly signal: AbortSignal

@@ -1,7 +1,7 @@
 import { Type, type Static } from 'typebox'
 
 /**
- * Shapes of the five kinds of resources, as stored: the document without `kind`, `name` and `version`. CONTRACT section 3.
+ * Shapes of the five kinds of resources, as stored: the document without `kind`, `name` and `version`.
  * One definition serves the YAML check, the API's routes, OpenAPI and the published JSON Schema.
  */
 const closed = { additionalProperties: false } as const

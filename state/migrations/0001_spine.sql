@@ -8,7 +8,7 @@ create table resource (
   primary key (kind, name)
 );
 
--- One row per sync that ever ran. active_run is the fence: claim and settle of any other run fail (DESIGN invariant 1).
+-- One row per sync that ever ran. active_run is the fence: claim and settle of any other run fail (invariant 1).
 create table sync_state (
   sync text primary key,
   active_run uuid,
@@ -35,7 +35,7 @@ create table run (
   adopt boolean not null default false,
   -- the sync, model and names as frozen by prepare
   definition jsonb,
-  -- the plan attempt that was published; batches of any other attempt are litter (DESIGN invariant 10)
+  -- the plan attempt that was published; batches of any other attempt are litter (invariant 10)
   plan uuid,
   planned jsonb,
   upsert_batches int,
@@ -107,7 +107,7 @@ create table baseline_segment (
 alter table baseline_segment alter column entries set storage external;
 create sequence baseline_seq;
 
--- Records whose last send has an unknown outcome: read before written (DESIGN invariant 4).
+-- Records whose last send has an unknown outcome: read before written (invariant 4).
 create table doubt (
   sync text not null,
   key bytea not null,
@@ -115,7 +115,7 @@ create table doubt (
   primary key (sync, key)
 );
 
--- Match values under which a record of ours may live although the baseline names another one (DESIGN invariant 7).
+-- Match values under which a record of ours may live although the baseline names another one (invariant 7).
 create table stale_match (
   sync text not null,
   key bytea not null,
