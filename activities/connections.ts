@@ -1,17 +1,12 @@
 import { createHash } from 'node:crypto'
 import type { Destination, DestinationConnector, Source, SourceConnector } from '../connectors/contract.ts'
 import { destinationConnector, sourceConnector } from '../connectors/registry.ts'
-import { resolveReferences } from './secrets.ts'
+import { resolveReferences, type SecretSources } from './secrets.ts'
 
 export interface Endpoint {
   readonly name: string
   readonly connector: string
   readonly config: Record<string, unknown>
-}
-
-export interface SecretSources {
-  readonly env: Readonly<Record<string, string | undefined>>
-  readonly secretsDir: string
 }
 
 /**

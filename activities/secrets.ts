@@ -6,7 +6,7 @@ import Value from 'typebox/value'
 import { ConnectorError } from '../connectors/errors.ts'
 import { isOwnSetting, parseReferences, type Reference } from './references.ts'
 
-interface SecretSources {
+export interface SecretSources {
   readonly env: Readonly<Record<string, string | undefined>>
   /** `${file:…}` reads below this folder only, links resolved. */
   readonly secretsDir: string

@@ -3,6 +3,7 @@ import pgDriver from 'pg'
 import { repairSchedules } from '../activities/launch/schedules.ts'
 import { endTerminatedRun, startRun, type LaunchDeps } from '../activities/launch/start-run.ts'
 import { promoteNext } from '../state/run-requests.ts'
+import { startedRuns, unstartedRuns, waitingSyncs } from '../state/run-row.ts'
 import { syncSchedules } from '../state/configuration.ts'
 import { prune } from '../state/prune.ts'
 import type { Logger } from './logger.ts'
@@ -90,22 +91,15 @@ function nudged(client: pg.Client, signal: AbortSignal): Promise<boolean> {
 }
 
 async function reconcile(deps: ReconcileDeps): Promise<void> {
-  const { rows } = await deps.db.query<{ id: string; sync: string; temporalRunId: string }>(
-    `select id, sync, temporal_run_id as "temporalRunId" from run where slot = 'active' and temporal_run_id is not null and finished_at is null`,
-  )
-  for (const run of rows) await endTerminatedRun(deps, run)
+  for (const run of await startedRuns(deps.db)) await endTerminatedRun(deps, run)
   await startAccepted(deps)
   await repairSchedules(deps, await syncSchedules(deps.db))
 }
 
 /** Runs that were accepted and never started, and runs whose turn has come. */
 async function startAccepted(deps: ReconcileDeps): Promise<void> {
-  const waiting = await deps.db.query<{ sync: string }>(`select sync from run where slot = 'next'`)
-  for (const { sync } of waiting.rows) await promoteNext(deps.db, sync)
-  const accepted = await deps.db.query<{ id: string; sync: string }>(
-    `select id, sync from run where slot = 'active' and temporal_run_id is null and finished_at is null`,
-  )
-  for (const run of accepted.rows) await startRun(deps, run)
+  for (const sync of await waitingSyncs(deps.db)) await promoteNext(deps.db, sync)
+  for (const run of await unstartedRuns(deps.db)) await startRun(deps, run)
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -1,7 +1,7 @@
 import { loadClientConnectConfig, type ClientConnectConfig } from '@temporalio/envconfig'
-import ipaddr from 'ipaddr.js'
 import { CliError, EXIT } from './cli/exit.ts'
 import { EnvironmentReader, type Environment } from './environment.ts'
+import { isLoopback } from './loopback.ts'
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
@@ -151,10 +151,4 @@ function readTemporal(reader: EnvironmentReader, env: Environment): TemporalSett
     reader.wrong(tls.length > 0 ? tls.join(', ') : 'TEMPORAL_ADDRESS', 'cannot be used as Temporal connection settings')
     return null
   }
-}
-
-function isLoopback(host: string): boolean {
-  if (host === 'localhost') return true
-  const bare = host.replace(/^\[|\]$/g, '')
-  return ipaddr.isValid(bare) && ipaddr.process(bare).range() === 'loopback'
 }

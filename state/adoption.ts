@@ -36,3 +36,9 @@ export async function publishAdopted(
   await moveBooks(client, run, sync, { invalid, settledRejections: [], renamed: [], currentAgain: [] })
   return true
 }
+
+/** Higher than that of every segment written before. */
+export async function nextBaselineSeq(client: pg.ClientBase): Promise<number> {
+  const { rows } = await client.query<{ seq: number }>(`select nextval('baseline_seq') as seq`)
+  return rows[0]?.seq ?? 0
+}

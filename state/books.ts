@@ -51,3 +51,8 @@ export async function* readBooks(client: pg.ClientBase, sync: string): AsyncGene
     if (rows.length < PAGE) return
   }
 }
+
+export async function hasStaleMatches(db: pg.Pool, sync: string): Promise<boolean> {
+  const { rows } = await db.query('select 1 from stale_match where sync = $1 limit 1', [sync])
+  return rows.length > 0
+}

@@ -113,3 +113,39 @@ export async function syncState(db: pg.Pool, sync: string): Promise<SyncState | 
     ? { mappingId: row.mapping_id, baselineId: row.baseline_id, generation: row.generation, compactedSeq: Number(row.compacted_seq) }
     : null
 }
+
+/** Somebody else started it: API, launcher and reconcile loop may all try, and a short run may be over by now. */
+export async function hasBegun(db: pg.Pool, run: string): Promise<boolean> {
+  const { rows } = await db.query<{ begun: boolean }>(
+    'select temporal_run_id is not null or finished_at is not null as begun from run where id = $1',
+    [run],
+  )
+  return rows[0]?.begun === true
+}
+
+/** The first execution's id is the run's; the workflow notes it as well, in case this answer was lost. */
+export async function noteStarted(db: pg.Pool, run: string, temporalRunId: string): Promise<void> {
+  await db.query('update run set temporal_run_id = coalesce(temporal_run_id, $2) where id = $1', [run, temporalRunId])
+}
+
+/** Active runs whose workflow was started. */
+export async function startedRuns(db: pg.Pool): Promise<{ id: string; sync: string; temporalRunId: string }[]> {
+  const { rows } = await db.query<{ id: string; sync: string; temporalRunId: string }>(
+    `select id, sync, temporal_run_id as "temporalRunId" from run where slot = 'active' and temporal_run_id is not null and finished_at is null`,
+  )
+  return rows
+}
+
+/** Active runs whose workflow nobody started yet. */
+export async function unstartedRuns(db: pg.Pool): Promise<{ id: string; sync: string }[]> {
+  const { rows } = await db.query<{ id: string; sync: string }>(
+    `select id, sync from run where slot = 'active' and temporal_run_id is null and finished_at is null`,
+  )
+  return rows
+}
+
+/** Syncs with a run that waits for the active one to end. */
+export async function waitingSyncs(db: pg.Pool): Promise<string[]> {
+  const { rows } = await db.query<{ sync: string }>(`select sync from run where slot = 'next'`)
+  return rows.map(({ sync }) => sync)
+}

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ERROR_KINDS, type ConnectorError } from '../../connectors/errors.ts'
 import { accountPause, pauseAccount } from '../../state/budget.ts'
 import { inheritedBatches, isActive, openBatches, outcomeTotals, type OpenBatch } from '../../state/ledger.ts'
-import { loadRun } from '../../state/run-row.ts'
+import { loadRun, syncState } from '../../state/run-row.ts'
 import type { Deps } from '../deps.ts'
 import type { RunDefinition } from '../definition.ts'
 import { superseded, withAdvice } from '../failure.ts'
@@ -45,23 +45,18 @@ export async function deliverRange(deps: Deps, input: RangeInput, signal: AbortS
   if (!run || run.finished || !run.definition || !(await isActive(deps.db, input.run))) throw superseded()
   const definition = run.definition as RunDefinition
   const { destination } = await deps.connections.destination(definition.destination)
+  // Inherited batches are sent before the plan has chosen a generation: they belong to the one that is there.
   const ground: DeliveryGround = {
     deps,
     definition,
     destination,
     signal,
-    generation: run.generation ?? (await currentGeneration(deps, run.sync)),
+    generation: run.generation ?? (await syncState(deps.db, run.sync))?.generation ?? 0,
   }
   const delivery = new RangeDelivery(ground, input)
   await delivery.run()
   signal.throwIfAborted()
   return delivery.result()
-}
-
-/** Inherited batches are sent before the plan has chosen a generation: they belong to the one that is there. */
-async function currentGeneration(deps: Deps, sync: string): Promise<number> {
-  const { rows } = await deps.db.query<{ generation: number }>('select generation from sync_state where sync = $1', [sync])
-  return rows[0]?.generation ?? 0
 }
 
 type Item = { batch: OpenBatch; readyAtMs: number }

@@ -2,6 +2,7 @@ import type { Check } from '../../connectors/contract.ts'
 import { ConnectorError } from '../../connectors/errors.ts'
 import type { SyncConfiguration } from '../../state/configuration.ts'
 import { answerInspection as store, inspectionInput } from '../../state/inspections.ts'
+import { getResource } from '../../state/resources.ts'
 import type { Connections, Endpoint } from '../connections.ts'
 import type { Deps } from '../deps.ts'
 import { withAdvice } from '../failure.ts'
@@ -72,11 +73,7 @@ async function checkSyncs(connections: Connections, syncs: Record<string, SyncCo
 }
 
 async function endpoint(deps: Deps, kind: 'Source' | 'Destination', name: string): Promise<Endpoint> {
-  const { rows } = await deps.db.query<{ spec: { connector: string; config: Record<string, unknown> } }>(
-    'select spec from resource where kind = $1 and name = $2',
-    [kind, name],
-  )
-  const spec = rows[0]?.spec
-  if (!spec) throw new ConnectorError('config', `there is no ${kind.toLowerCase()} ${name}`)
+  const spec = (await getResource(deps.db, kind, name))?.spec
+  if (!spec || !('connector' in spec)) throw new ConnectorError('config', `there is no ${kind.toLowerCase()} ${name}`)
   return { name, ...spec }
 }

@@ -6,7 +6,8 @@ import {
   type WorkflowExecutionDescription,
 } from '@temporalio/client'
 import type pg from 'pg'
-import { endRun } from '../../state/run-row.ts'
+import { loadSync } from '../../state/configuration.ts'
+import { endRun, hasBegun, noteStarted } from '../../state/run-row.ts'
 
 export interface LaunchDeps {
   readonly db: pg.Pool
@@ -27,26 +28,13 @@ export async function startRun(deps: LaunchDeps, run: { id: string; sync: string
   // A run's row ends a moment before its workflow closes, and only then is the id free.
   for (let tries = 0; tries < CLOSING_TRIES; tries++) {
     if (tries > 0) await sleep(CLOSING_PAUSE_MS)
-    if ((await begun(deps.db, run.id)) || (await startOnce(deps, run))) return true
+    if ((await hasBegun(deps.db, run.id)) || (await startOnce(deps, run))) return true
   }
   return false
 }
 
-/** Somebody else started it: API, launcher and reconcile loop may all try, and a short run may be over by now. */
-async function begun(db: pg.Pool, run: string): Promise<boolean> {
-  const { rows } = await db.query<{ begun: boolean }>(
-    'select temporal_run_id is not null or finished_at is not null as begun from run where id = $1',
-    [run],
-  )
-  return rows[0]?.begun === true
-}
-
 async function startOnce(deps: LaunchDeps, run: { id: string; sync: string }): Promise<boolean> {
-  const { rows } = await deps.db.query<{ model: string; destination: string }>(
-    `select spec ->> 'model' as model, spec ->> 'destination' as destination from resource where kind = 'Sync' and name = $1`,
-    [run.sync],
-  )
-  const spec = rows[0]
+  const spec = (await loadSync(deps.db, run.sync))?.sync
   try {
     const handle = await deps.client.workflow.start('syncRun', {
       workflowId: workflowIdOf(run.sync),
@@ -63,11 +51,6 @@ async function startOnce(deps: LaunchDeps, run: { id: string; sync: string }): P
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error
     return false
   }
-}
-
-/** The first execution's id is the run's; the workflow notes it as well, in case this answer was lost. */
-export async function noteStarted(db: pg.Pool, run: string, temporalRunId: string): Promise<void> {
-  await db.query('update run set temporal_run_id = coalesce(temporal_run_id, $2) where id = $1', [run, temporalRunId])
 }
 
 /** Closes the row of a run whose workflow was ended from outside (terminated, timed out, deleted). True: the row is ended now. */

@@ -1,7 +1,7 @@
 import { insertSegments } from '../../state/compaction.ts'
 import { SegmentWriter, type PackedSegment } from '../../state/segment.ts'
 import type { NewRejection } from '../../state/settle.ts'
-import { publishAdopted } from '../../state/adoption.ts'
+import { nextBaselineSeq, publishAdopted } from '../../state/adoption.ts'
 import type { Deps } from '../deps.ts'
 import type { RunDefinition } from '../definition.ts'
 import { displayKey } from './batch.ts'
@@ -23,8 +23,7 @@ export async function adoptModel(
   const client = await deps.db.connect()
   try {
     await client.query('begin')
-    const { rows } = await client.query<{ seq: string }>(`select nextval('baseline_seq') as seq`)
-    const seq = Number(rows[0]?.seq ?? 0)
+    const seq = await nextBaselineSeq(client)
     const sink = new AdoptSink(ground.hasMatch && !ground.matchIsKey, (blocks) =>
       insertSegments(client, { sync: definition.sync, generation: generation + 1, seq, blocks }),
     )

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
 import { BaselineReader } from '../../state/baseline.ts'
+import { hasStaleMatches } from '../../state/books.ts'
 import { chooseGeneration, peekGeneration } from '../../state/fence.ts'
 import { PlanTables } from '../../state/plan-tables.ts'
 import { loadRun, syncState, type RunRecord } from '../../state/run-row.ts'
@@ -151,11 +152,6 @@ async function openSink(
     readBackFirst: row.verify,
   })
   return { hashMatch, sink }
-}
-
-async function hasStaleMatches(db: pg.Pool, sync: string): Promise<boolean> {
-  const { rows } = await db.query('select 1 from stale_match where sync = $1 limit 1', [sync])
-  return rows.length > 0
 }
 
 /** Second pass, over the baseline only: rows that stay as they are and may hold a match value that the plan writes or removes. */
