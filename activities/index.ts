@@ -3,6 +3,7 @@ import { noteStarted, setRunState } from '../state/run-row.ts'
 import { deliverRange, type RangeInput, type RangeResult } from './deliver/deliver-range.ts'
 import type { Deps } from './deps.ts'
 import { beating } from './failure.ts'
+import { effect } from './failpoints.ts'
 import { finishRun, type FinishInput } from './finish/finish.ts'
 import type { InspectRequest } from './launch/inspect-request.ts'
 import { answerInspection } from './launch/answer.ts'
@@ -16,13 +17,14 @@ export type Activities = ReturnType<typeof createActivities>
 /** The steps of a run, in the order of its story. Every one is safe to repeat; arguments and results are ids, counts and ranges. */
 export function createActivities(deps: Deps) {
   return {
-    noteStart: (input: { run: string; temporalRunId: string }): Promise<void> => noteStarted(deps.db, input.run, input.temporalRunId),
+    noteStart: (input: { run: string; temporalRunId: string }): Promise<void> =>
+      effect('note-start', () => noteStarted(deps.db, input.run, input.temporalRunId)),
     prepare: (run: string): Promise<Prepared> => beating((signal) => prepareRun(deps, run, signal, () => heartbeat())),
     plan: (run: string): Promise<PlanResult> => beating((signal) => makePlan(deps, run, signal)),
     deliver: (input: RangeInput): Promise<RangeResult> => beating((signal) => deliverRange(deps, input, signal)),
     finish: (input: FinishInput): Promise<string> => finishRun(deps, input),
     noteState: (input: { run: string; state: string | null; waiting: { reason: string; until: string | null } | null }): Promise<void> =>
-      setRunState(deps.db, input.run, input.state, input.waiting),
+      effect('note-state', () => setRunState(deps.db, input.run, input.state, input.waiting)),
 
     launch: (sync: string): Promise<string> => launchScheduled(deps, sync),
     inspect: (input: { id: string; request: InspectRequest }): Promise<void> => beating((signal) => answerInspection(deps, input, signal)),

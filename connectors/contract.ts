@@ -148,6 +148,8 @@ export interface RequestGate {
   assertFresh(): void
   /** What the vendor's headers allow now; the account's budget follows it. */
   allow(quota: { readonly requestsPerSecond: number }): void
+  /** For tests only: told when half of a request's body has left, and when its answer is here, before anybody reads it. */
+  readonly watch?: (moment: 'half' | 'answered') => void
 }
 
 export type RejectionClass = 'invalid' | 'data' | 'conflict' | 'missing' | 'permission' | 'locked'

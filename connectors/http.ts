@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Pool, buildConnector, type Dispatcher } from 'undici'
 import type { RequestGate } from './contract.ts'
 import { ConnectorError } from './errors.ts'
@@ -165,6 +167,7 @@ function exchange(pool: Pool, request: Prepared, label: string, maxBytes: number
         else chunks.push(chunk)
       },
       onResponseEnd() {
+        gate.watch?.('answered')
         settle(() => resolve({ status, headers: answerHeaders, text: Buffer.concat(chunks).toString('utf8') }))
       },
       onResponseError(_controller, error) {
@@ -172,11 +175,30 @@ function exchange(pool: Pool, request: Prepared, label: string, maxBytes: number
       },
     }
     try {
-      pool.dispatch({ method, path, headers, body: body ?? null }, handler)
+      pool.dispatch({ method, path, ...(gate.watch ? inHalves(headers, body, gate.watch) : { headers, body: body ?? null }) }, handler)
     } catch (error) {
       fail(error)
     }
   })
+}
+
+/** The same bytes on the wire, in two writes. */
+function inHalves(
+  headers: Readonly<Record<string, string>>,
+  body: string | Buffer | undefined,
+  watch: (moment: 'half') => void,
+): Pick<Dispatcher.DispatchOptions, 'headers' | 'body'> {
+  const bytes = Buffer.from(body ?? '')
+  if (bytes.length === 0) return { headers, body: body ?? null }
+  const middle = Math.floor(bytes.length / 2)
+  async function* halves(): AsyncGenerator<Buffer> {
+    yield bytes.subarray(0, middle)
+    // The first half is handed to the socket in the turn in which it is read.
+    await nextTurn()
+    watch('half')
+    yield bytes.subarray(middle)
+  }
+  return { headers: { ...headers, 'content-length': String(bytes.length) }, body: Readable.from(halves(), { objectMode: false }) }
 }
 
 function flatten(incoming: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {

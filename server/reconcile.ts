@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import pgDriver from 'pg'
+import { effect } from '../activities/failpoints.ts'
 import { repairSchedules } from '../activities/launch/schedules.ts'
 import { endTerminatedRun, startRun, type LaunchDeps } from '../activities/launch/start-run.ts'
 import { promoteNext } from '../state/run-requests.ts'
@@ -98,7 +99,7 @@ async function reconcile(deps: ReconcileDeps): Promise<void> {
 
 /** Runs that were accepted and never started, and runs whose turn has come. */
 async function startAccepted(deps: ReconcileDeps): Promise<void> {
-  for (const sync of await waitingSyncs(deps.db)) await promoteNext(deps.db, sync)
+  for (const sync of await waitingSyncs(deps.db)) await effect('promote', () => promoteNext(deps.db, sync))
   for (const run of await unstartedRuns(deps.db)) await startRun(deps, run)
 }
 

@@ -1,4 +1,5 @@
 import { loadClientConnectConfig, type ClientConnectConfig } from '@temporalio/envconfig'
+import { parseFailpoints, type Strike } from '../activities/failpoints.ts'
 import { CliError, EXIT } from './cli/exit.ts'
 import { EnvironmentReader, type Environment } from './environment.ts'
 import { isLoopback } from './loopback.ts'
@@ -35,6 +36,8 @@ export interface Settings {
   readonly retentionDays: number
   readonly logLevel: (typeof LOG_LEVELS)[number]
   readonly otlpEndpoint: string | null
+  /** For tests only; not null: armed. */
+  readonly failpoints: readonly Strike[] | null
 }
 
 /** What api, worker and migrate cannot do without. */
@@ -114,6 +117,7 @@ function read(reader: EnvironmentReader, env: Environment): Settings {
     retentionDays: reader.integer('TAILRACE_RETENTION_DAYS', { min: 1, max: 36_500 }, 30),
     logLevel: reader.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
     otlpEndpoint: reader.url('OTEL_EXPORTER_OTLP_ENDPOINT', HTTP),
+    failpoints: readFailpoints(reader),
   }
 }
 
@@ -124,6 +128,18 @@ function readOidc(reader: EnvironmentReader): Settings['oidc'] {
   if (issuer !== null) reader.wrong('TAILRACE_OIDC_AUDIENCE', 'is needed beside TAILRACE_OIDC_ISSUER')
   if (audience !== null) reader.require('TAILRACE_OIDC_ISSUER', issuer, 'is needed beside TAILRACE_OIDC_AUDIENCE')
   return null
+}
+
+/** `none` arms nothing yet; the parent process does it later. */
+function readFailpoints(reader: EnvironmentReader): Settings['failpoints'] {
+  const text = reader.text('TAILRACE_FAILPOINTS')
+  if (text === null || text === 'none') return text === null ? null : []
+  try {
+    return parseFailpoints(text)
+  } catch (error) {
+    reader.wrong('TAILRACE_FAILPOINTS', error instanceof Error ? `is for tests only: ${error.message}` : 'is not valid')
+    return null
+  }
 }
 
 /**

@@ -4,6 +4,7 @@ import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } 
 import { Connections } from '../activities/connections.ts'
 import { createActivities } from '../activities/index.ts'
 import { openDatabase } from '../state/database.ts'
+import { armFromSettings } from './failpoints.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { startObserve } from './observe.ts'
 import { startReconcile } from './reconcile.ts'
@@ -20,6 +21,7 @@ const MAX_CACHED_WORKFLOWS = 200
 export async function runWorker(settings: ServiceSettings): Promise<void> {
   const log = createLogger({ level: settings.logLevel, name: 'worker' })
   installRuntime(settings, log)
+  armFromSettings(settings.failpoints, log)
   const db = openDatabase(settings.databaseUrl, { max: 30, applicationName: 'tailrace worker' })
   const connections = new Connections({ env: process.env, secretsDir: settings.secretsDir })
   const native = await NativeConnection.connect(settings.temporal.connection)

@@ -6,6 +6,7 @@ import { unpack } from '../../state/segment.ts'
 import { settleBatch, splitBatch, type ChildBatch } from '../../state/settle.ts'
 import type { Deps } from '../deps.ts'
 import type { RunDefinition } from '../definition.ts'
+import { effect } from '../failpoints.ts'
 import { partOf, unpackLines } from '../plan/batch.ts'
 import { Gate, MAX_CLAIM_AGE_MS } from './gate.ts'
 import { settlementOf, type FinalOutcome } from './outcomes.ts'
@@ -60,9 +61,9 @@ export async function attemptBatch(ground: DeliveryGround, batch: OpenBatch): Pr
     throw error
   }
   const claimedAtMs = performance.now()
-  const claimed = await claimBatch(deps.db, batch, destination.account)
+  const claimed = await effect('claim', () => claimBatch(deps.db, batch, destination.account))
   if (!claimed) return { claimed: null, error: null }
-  gate.guard({ claimedAtMs, renew: () => renewClaim(deps.db, claimed) })
+  gate.guard({ claimedAtMs, renew: () => effect('renew', () => renewClaim(deps.db, claimed)) })
   const attempt = { batch, claimed, lines: unpackLines(claimed.payload) }
   try {
     return { ...attempt, outcomes: await sendClaimed(ground, gate, claimed, attempt.lines, batch) }
@@ -87,7 +88,7 @@ export async function settleAttempt(ground: DeliveryGround, attempt: Attempt, fa
   const error = outcomes
   if (error.kind === 'refused' && claimed.ops.length > 1) {
     const halves = halvesOf(claimed)
-    const ids = await splitBatch(deps.db, claimed, halves)
+    const ids = await effect('split', () => splitBatch(deps.db, claimed, halves))
     return {
       done: false,
       error: null,
@@ -101,7 +102,7 @@ export async function settleAttempt(ground: DeliveryGround, attempt: Attempt, fa
     applied === 'unknown' && destination.readBack
       ? destination.lostRequestMs
       : (error.retryAfterMs ?? (error.kind === 'stale' ? 0 : backoffMs(failures, Math.random())))
-  await outlastOutage(SETTLE_PATIENCE_MS, () => releaseBatch(deps.db, claimed, { applied, waitMs }))
+  await release(deps, claimed, { applied, waitMs })
   return { done: false, error, waitMs }
 }
 
@@ -166,7 +167,7 @@ async function settle(
   const inDoubt = open.some((record) => record.inDoubt)
   const waitMs = inDoubt && destination.readBack ? destination.lostRequestMs : backoffMs(failures, Math.random())
   if (open.length === outcomes.length) {
-    await outlastOutage(SETTLE_PATIENCE_MS, () => releaseBatch(deps.db, claimed, { applied: inDoubt ? 'unknown' : 'no', waitMs }))
+    await release(deps, claimed, { applied: inDoubt ? 'unknown' : 'no', waitMs })
     return { done: false, error: null, waitMs }
   }
   const openIndexes = new Set(open.map(({ index }) => index))
@@ -174,8 +175,13 @@ async function settle(
   // What was read back before it was sent is certain; where nothing can be read back, doubt stays until it is settled.
   const doubtful = inDoubt || (claimed.doubtful && !destination.readBack)
   const child: ChildBatch | null = part ? { ...part, doubtful, waitMs } : null
-  await outlastOutage(SETTLE_PATIENCE_MS, () => settleBatch(deps.db, { ...settlement, sync: definition.sync, generation, child }))
+  const settled = { ...settlement, sync: definition.sync, generation, child }
+  await outlastOutage(SETTLE_PATIENCE_MS, () => effect('settle', () => settleBatch(deps.db, settled)))
   return child ? { done: false, error: null, waitMs } : { done: true, rejected: settlement.rejected > 0 }
+}
+
+async function release(deps: Deps, claimed: ClaimedBatch, how: { applied: 'no' | 'unknown'; waitMs: number }): Promise<void> {
+  await outlastOutage(SETTLE_PATIENCE_MS, () => effect('release', () => releaseBatch(deps.db, claimed, how)))
 }
 
 function writeRequest(definition: RunDefinition, claimed: ClaimedBatch, records: PlannedRecord[]): WriteRequest {

@@ -5,6 +5,7 @@ import { inheritedBatches, isActive, openBatches, outcomeTotals, type OpenBatch 
 import { loadRun, syncState } from '../../state/run-row.ts'
 import type { Deps } from '../deps.ts'
 import type { RunDefinition } from '../definition.ts'
+import { effect, passing } from '../failpoints.ts'
 import { superseded, withAdvice } from '../failure.ts'
 import { crossedRejected } from '../plan/guards.ts'
 import { attemptBatch, settleAttempt, waitBeforeClaimMs, wentWell, type Attempt, type DeliveryGround } from './deliver-batch.ts'
@@ -53,6 +54,7 @@ export async function deliverRange(deps: Deps, input: RangeInput, signal: AbortS
     signal,
     generation: run.generation ?? (await syncState(deps.db, run.sync))?.generation ?? 0,
   }
+  if (input.phase === 'remove') passing('before-removals')
   const delivery = new RangeDelivery(ground, input)
   await delivery.run()
   signal.throwIfAborted()
@@ -175,7 +177,7 @@ class RangeDelivery {
     this.#reason = error.message
     if (error.kind === 'throttled') {
       const quietMs = error.retryAfterMs ?? Math.max(waitMs, 1_000)
-      await pauseAccount(deps.db, destination.account, quietMs, error.message)
+      await effect('pause', () => pauseAccount(deps.db, destination.account, quietMs, error.message))
       this.#pause(quietMs, error.message)
       return
     }

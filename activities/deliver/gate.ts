@@ -3,6 +3,7 @@ import type pg from 'pg'
 import type { Destination, RequestGate } from '../../connectors/contract.ts'
 import { ConnectorError } from '../../connectors/errors.ts'
 import { allowRate, takeRequest } from '../../state/budget.ts'
+import { failpointsArmed, passing } from '../failpoints.ts'
 
 /** Bytes that leave later than this after the claim was written down could meet the next attempt's read-back (invariant 5). */
 export const MAX_CLAIM_AGE_MS = 5_000
@@ -16,6 +17,8 @@ export interface Claim {
 /** Budget of the account and age of the claim, asked before each request that a connector makes. */
 export class Gate implements RequestGate {
   readonly signal: AbortSignal
+  /** Absent unless failpoints are armed: then a body leaves in two writes. */
+  readonly watch?: (moment: 'half' | 'answered') => void
   readonly #db: pg.Pool
   readonly #destination: Destination
   #prepaid = 0
@@ -26,6 +29,7 @@ export class Gate implements RequestGate {
     this.#db = db
     this.#destination = destination
     this.signal = signal
+    if (failpointsArmed()) this.watch = (moment) => passing(moment === 'half' ? 'in-request' : 'after-request')
   }
 
   /** Waits for the budget before the batch is claimed, so that the claim is fresh when the first request leaves. */
@@ -52,6 +56,7 @@ export class Gate implements RequestGate {
   assertFresh(): void {
     if (this.#claim && performance.now() - this.#claim.claimedAtMs > MAX_CLAIM_AGE_MS)
       throw new ConnectorError('stale', 'the claim is too old to send')
+    passing('before-request')
   }
 
   /** The account follows its headers from the next request on; losing one such note does no harm. */

@@ -4,6 +4,7 @@ import { syncsAfter } from '../../state/configuration.ts'
 import type { RunDefinition } from '../definition.ts'
 import { pauseSchedule } from '../launch/schedules.ts'
 import type { Deps } from '../deps.ts'
+import { effect } from '../failpoints.ts'
 
 export interface FinishInput {
   readonly run: string
@@ -21,17 +22,20 @@ export async function finishRun(deps: Deps, input: FinishInput): Promise<string>
   const waiting = row.dryRun && input.holds.length > 0 ? { reason: input.holds.join('; '), until: null } : null
   const outcome = input.outcome
   if (input.error?.code === 'gone') await pauseSchedule(deps, row.sync, `run ${row.id}: the receiver is gone`)
-  const state = await endRun(deps.db, {
-    run: input.run,
-    sync: row.sync,
-    outcome,
-    error: input.error,
-    waiting,
-    mappingId: definition?.mappingId ?? null,
-  })
+  const state = await effect('end', () =>
+    endRun(deps.db, {
+      run: input.run,
+      sync: row.sync,
+      outcome,
+      error: input.error,
+      waiting,
+      mappingId: definition?.mappingId ?? null,
+    }),
+  )
   if (!row.dryRun && !row.finished && outcome === 'done') {
     for (const sync of await syncsAfter(deps.db, row.sync)) {
-      await acceptRun(deps.db, { sync, trigger: 'after', full: false, verify: false, dryRun: false, adopt: false, onConflict: 'queue' })
+      const request = { sync, trigger: 'after', full: false, verify: false, dryRun: false, adopt: false, onConflict: 'queue' } as const
+      await effect('accept', () => acceptRun(deps.db, request))
     }
   }
   return state ?? outcome

@@ -8,6 +8,7 @@ import {
 import type pg from 'pg'
 import { loadSync } from '../../state/configuration.ts'
 import { endRun, hasBegun, noteStarted } from '../../state/run-row.ts'
+import { effect } from '../failpoints.ts'
 
 export interface LaunchDeps {
   readonly db: pg.Pool
@@ -36,16 +37,18 @@ export async function startRun(deps: LaunchDeps, run: { id: string; sync: string
 async function startOnce(deps: LaunchDeps, run: { id: string; sync: string }): Promise<boolean> {
   const spec = (await loadSync(deps.db, run.sync))?.sync
   try {
-    const handle = await deps.client.workflow.start('syncRun', {
-      workflowId: workflowIdOf(run.sync),
-      taskQueue: deps.taskQueue,
-      args: [{ run: run.id, sync: run.sync }],
-      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-      workflowIdConflictPolicy: 'FAIL',
-      staticSummary: `${run.sync}: ${spec?.model ?? '?'} → ${spec?.destination ?? '?'}`,
-      memo: { run: run.id },
-    })
-    await noteStarted(deps.db, run.id, handle.firstExecutionRunId)
+    const handle = await effect('start', () =>
+      deps.client.workflow.start('syncRun', {
+        workflowId: workflowIdOf(run.sync),
+        taskQueue: deps.taskQueue,
+        args: [{ run: run.id, sync: run.sync }],
+        workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+        workflowIdConflictPolicy: 'FAIL',
+        staticSummary: `${run.sync}: ${spec?.model ?? '?'} → ${spec?.destination ?? '?'}`,
+        memo: { run: run.id },
+      }),
+    )
+    await effect('note-start', () => noteStarted(deps.db, run.id, handle.firstExecutionRunId))
     return true
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error
@@ -60,7 +63,8 @@ export async function endTerminatedRun(deps: LaunchDeps, run: { id: string; sync
   const how = description ? description.status.name.toLowerCase().replace('_', ' ') : 'gone'
   const message = `the workflow is ${how} in Temporal; what it was sending is in doubt and is read back by the next run`
   const code = description?.status.name === 'TERMINATED' ? 'terminated' : 'workflow'
-  await endRun(deps.db, { run: run.id, sync: run.sync, outcome: 'failed', error: { code, message }, waiting: null, mappingId: null })
+  const end = { run: run.id, sync: run.sync, outcome: 'failed', error: { code, message }, waiting: null, mappingId: null } as const
+  await effect('end', () => endRun(deps.db, end))
   return true
 }
 

@@ -4,6 +4,7 @@ import type { NewRejection } from '../../state/settle.ts'
 import { nextBaselineSeq, publishAdopted } from '../../state/adoption.ts'
 import type { Deps } from '../deps.ts'
 import type { RunDefinition } from '../definition.ts'
+import { effect } from '../failpoints.ts'
 import { displayKey } from './batch.ts'
 import { ComparePass, type InvalidRow, type PlannedRow, type PlanSink } from './pass.ts'
 import type { PassGround } from './open-pass.ts'
@@ -39,7 +40,7 @@ export async function adoptModel(
       retried: 0,
       invalid: sink.invalidRows,
     }
-    const ours = await publishAdopted(client, {
+    const adopted = {
       run,
       sync: definition.sync,
       generation,
@@ -47,8 +48,12 @@ export async function adoptModel(
       mappingId: definition.mappingId,
       counts,
       invalid: [...sink.rejections.values()],
+    }
+    const ours = await effect('adopt', async () => {
+      const taken = await publishAdopted(client, adopted)
+      await client.query(taken ? 'commit' : 'rollback')
+      return taken
     })
-    await client.query(ours ? 'commit' : 'rollback')
     return ours ? { counts, holds: [], upsertBatches: 0, removeBatches: 0 } : null
   } catch (error) {
     await client.query('rollback').catch(() => undefined)

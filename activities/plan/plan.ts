@@ -9,6 +9,7 @@ import { publishPlan, readStaged, rewriteStaged, type PlanCounts } from '../../s
 import { unpack } from '../../state/segment.ts'
 import type { Deps } from '../deps.ts'
 import type { RunDefinition } from '../definition.ts'
+import { effect } from '../failpoints.ts'
 import { runFailure, superseded } from '../failure.ts'
 import { adoptModel } from './adopt.ts'
 import { partOf } from './batch.ts'
@@ -49,7 +50,9 @@ async function planModel(deps: Deps, row: RunRecord, signal: AbortSignal): Promi
   })
   const ground = await openGround(definition, reading, destination)
   const identity = { sync: row.sync, baselineId: definition.baselineId, keyParts: reading.keyCodec.signature }
-  const generation = row.dryRun ? await peekGeneration(deps.db, identity) : await chooseGeneration(deps.db, { run, ...identity })
+  const generation = row.dryRun
+    ? await peekGeneration(deps.db, identity)
+    : await effect('generation', () => chooseGeneration(deps.db, { run, ...identity }))
   if (generation === null) throw superseded()
   const published = row.adopt
     ? await adoptModel(deps, { run, definition, ground, generation })
@@ -128,7 +131,7 @@ async function stageAndPublish(
     renamed: sink.renamed,
     currentAgain: sink.currentAgainMatches,
   }
-  const ours = await publishPlan(deps.db, { run: row.id, sync: row.sync, published, books, dryRun: row.dryRun })
+  const ours = await effect('publish', () => publishPlan(deps.db, { run: row.id, sync: row.sync, published, books, dryRun: row.dryRun }))
   return ours ? published : null
 }
 

@@ -3,6 +3,7 @@ import { stageBatches, type StagedBatch } from '../../state/staging.ts'
 import type { NewRejection } from '../../state/settle.ts'
 import type { MatchRow, PlanTables, RemovalRow } from '../../state/plan-tables.ts'
 import { REMOVED } from '../../state/segment.ts'
+import { effect } from '../failpoints.ts'
 import { BatchBuilder, displayKey, recordLine, type OpLetter } from './batch.ts'
 import type { InvalidRow, PlannedRow, PlanSink, RemovalCandidate } from './pass.ts'
 import { BitSet, HashFilter } from './seen.ts'
@@ -114,7 +115,7 @@ export class StagingSink implements PlanSink {
   }
 
   async #write(staged: readonly StagedBatch[], matches: readonly MatchRow[], removals: readonly RemovalRow[]): Promise<void> {
-    await stageBatches(this.#client, this.#ids.run, this.#ids.plan, staged)
+    if (staged.length > 0) await effect('stage', () => stageBatches(this.#client, this.#ids.run, this.#ids.plan, staged))
     await this.#tables.addMatches(matches)
     await this.#tables.addRemovals(removals)
   }

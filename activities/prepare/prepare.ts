@@ -5,6 +5,7 @@ import { freezeDefinition, loadRun, setRunState, syncState, type RunRecord, type
 import type { RunDefinition } from '../definition.ts'
 import type { Deps } from '../deps.ts'
 import { runFailure, superseded } from '../failure.ts'
+import { effect, passing } from '../failpoints.ts'
 import { durationMs } from '../plan/guards.ts'
 import { defineRun } from './define.ts'
 
@@ -30,14 +31,16 @@ export async function prepareRun(deps: Deps, run: string, signal: AbortSignal, b
   if (!row || row.finished) throw superseded()
   const configuration = await loadSync(deps.db, row.sync)
   if (!configuration) throw runFailure('config', `sync ${row.sync} is not configured any more`)
-  const activated = await activateRun(deps.db, {
-    run,
-    sync: row.sync,
-    keepStaleMatches: configuration.sync.mode === 'mirror',
-    kind: row.dryRun ? 'looks' : row.adopt ? 'adopts' : 'delivers',
-  })
+  const activated = await effect('activate', () =>
+    activateRun(deps.db, {
+      run,
+      sync: row.sync,
+      keepStaleMatches: configuration.sync.mode === 'mirror',
+      kind: row.dryRun ? 'looks' : row.adopt ? 'adopts' : 'delivers',
+    }),
+  )
   if (!activated) throw superseded()
-  await setRunState(deps.db, run, null, null)
+  await effect('note-state', () => setRunState(deps.db, run, null, null))
   const known = await syncState(deps.db, row.sync)
   // Frozen once: a retry, a reset or a run that goes on as new must not pick up a configuration that changed meanwhile.
   const definition = (row.definition as RunDefinition | null) ?? (await freeze(deps, row, configuration, known, signal))
@@ -66,7 +69,7 @@ async function freeze(
     throw runFailure('config', `${definition.destination.connector} cannot be read back, so a run cannot verify it`)
   }
   const full = isFullByItself(row, definition, known)
-  if (!(await freezeDefinition(deps.db, row.id, definition, full))) throw superseded()
+  if (!(await effect('define', () => freezeDefinition(deps.db, row.id, definition, full)))) throw superseded()
   return definition
 }
 
@@ -86,7 +89,11 @@ async function compactIfDue(
   if (!compactionDue(size)) return
   const client = await deps.db.connect()
   try {
-    await compactBaseline(client, sync, known.generation, beat)
+    const written = (): void => {
+      passing('in-compaction')
+      beat()
+    }
+    await effect('compact', () => compactBaseline(client, sync, known.generation, written))
   } finally {
     client.release()
   }

@@ -2,6 +2,7 @@ import { Client } from '@temporalio/client'
 import { inspect } from '../../activities/launch/inspect.ts'
 import { openDatabase, type Database } from '../../state/database.ts'
 import { CliError, EXIT } from '../cli/exit.ts'
+import { armFromSettings } from '../failpoints.ts'
 import { createLogger } from '../logger.ts'
 import { startObserve, type Readiness } from '../observe.ts'
 import type { ServiceSettings } from '../settings.ts'
@@ -20,6 +21,7 @@ const GRACE_MS = 20_000
  */
 export async function runApi(settings: ServiceSettings): Promise<void> {
   const log = createLogger({ level: settings.logLevel, name: 'api' })
+  armFromSettings(settings.failpoints, log)
   const tokens = await openTokens(settings)
   const db = openDatabase(settings.databaseUrl, { max: 20, applicationName: 'tailrace api' })
   const connection = connectTemporal(settings.temporal)

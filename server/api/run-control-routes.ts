@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { effect } from '../../activities/failpoints.ts'
 import { cancelQueued } from '../../state/run-requests.ts'
 import { getRun, isEnded, runView, type RunRow, type RunState } from '../../state/runs.ts'
 import type { ApiDeps } from './deps.ts'
@@ -53,7 +54,7 @@ async function carryOut({ db, control }: ApiDeps, verb: Verb, run: RunRow): Prom
   switch (verb) {
     case 'cancel':
       // Temporal takes a cancellation of a workflow that has ended; a row that does not know yet is closed instead.
-      return (await cancelQueued(db, run.id)) || (await control.endTerminated(run)) || (await control.cancel(run))
+      return (await effect('end', () => cancelQueued(db, run.id))) || (await control.endTerminated(run)) || (await control.cancel(run))
     case 'pause':
     case 'resume':
       return control.signal(run, verb)

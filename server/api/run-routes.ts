@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
+import { effect } from '../../activities/failpoints.ts'
 import { acceptRun, type Acceptance, type RunRequest } from '../../state/run-requests.ts'
 import { activeRun, getRun, isEnded, listRuns, runView, type RunRow } from '../../state/runs.ts'
 import { RunOptions } from '../../state/spec.ts'
@@ -135,7 +136,7 @@ async function accept(deps: ApiDeps, request: RunRequest): Promise<Acceptance> {
   const active = await activeRun(deps.db, request.sync)
   // With Temporal away nobody knows; the reconcile loop finds out later.
   if (active && active.temporalRunId !== null) await deps.control.endTerminated(active).catch(() => false)
-  return acceptRun(deps.db, request)
+  return effect('accept', () => acceptRun(deps.db, request))
 }
 
 function conflict(run: RunRow): Problem {

@@ -14,7 +14,11 @@ const CLI = new URL('../../dist/server/main.js', import.meta.url)
 export interface Role {
   readonly process: ChildProcess
   output(): string
+  /** Resolves when it has ended, however. */
+  readonly ended: Promise<void>
   kill(): Promise<void>
+  /** Arms these failpoints and no others (activities/failpoints.ts); the process was started with TAILRACE_FAILPOINTS, `none` at least. */
+  arm(failpoints: string): Promise<void>
   /** SIGTERM; the exit code. */
   stop(): Promise<number | null>
 }
@@ -132,6 +136,12 @@ async function startRole(verb: string, env: Record<string, string>): Promise<Rol
   return {
     process: child,
     output: () => output,
+    ended: exited.then(() => undefined),
+    async arm(failpoints) {
+      const answered = once(child, 'message')
+      child.send({ failpoints })
+      await answered
+    },
     kill: async () => {
       await end('SIGKILL')
     },
