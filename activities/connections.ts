@@ -41,6 +41,11 @@ export class Connections {
     return { connector, destination }
   }
 
+  /** Destinations that were used here. */
+  used(): { readonly name: string; readonly destination: Destination }[] {
+    return [...this.#open].map(([name, { destination }]) => ({ name, destination }))
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#open.values()].map(({ destination }) => destination.close()))
     this.#open.clear()

@@ -1,3 +1,4 @@
+import { tracingChannel } from 'node:diagnostics_channel'
 import { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Pool, buildConnector, type Dispatcher } from 'undici'
@@ -56,6 +57,19 @@ export interface Http {
   close(): Promise<void>
 }
 
+/** A request as it is told to whoever listens; no path, no headers, no body. */
+export interface Exchange {
+  readonly label: string
+  readonly method: string
+  readonly what: string
+  /** Set when the answer is there. */
+  result?: HttpResponse
+  error?: unknown
+}
+
+/** Every exchange, from hand-over to answer, for metrics and traces: Node's own way to watch without being known. */
+export const exchanges = tracingChannel<unknown, Exchange>('tailrace:exchange')
+
 /** A gate for requests outside a batch (check, describe): no budget, no claim; `signal` keeps further requests from starting. */
 export function openGate(signal: AbortSignal): RequestGate {
   return { signal, admit: () => Promise.resolve(), assertFresh: () => undefined, allow: () => undefined }
@@ -78,7 +92,12 @@ export function openHttp(options: HttpOptions): Http {
       await request.gate.admit()
       assertOpen(request.gate.signal, options.label)
       const headers = typeof request.headers === 'function' ? request.headers() : (request.headers ?? {})
-      return exchange(pool, { ...request, headers, path: prefix + request.path }, options.label, maxBytes)
+      const { label } = options
+      return exchanges.tracePromise(() => exchange(pool, { ...request, headers, path: prefix + request.path }, label, maxBytes), {
+        label,
+        method: request.method,
+        what: request.what,
+      })
     },
     async probe() {
       if (!options.allowPrivateNetwork) assertPublicLiteral(base.hostname)

@@ -1,16 +1,16 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { registerConfigVerbs } from './cli/config-verbs.ts'
 import { CliError, EXIT } from './cli/exit.ts'
 import { registerRunVerbs } from './cli/run-verbs.ts'
 import { endWithNpm } from './end-with-npm.ts'
+import { VERSION } from './version.ts'
 
 // The verbs' modules are imported when their verb runs: `--help` must answer at once, and the CLI needs no Temporal SDK.
 
 const program = new Command('tailrace')
   .description('Carries rows from the warehouse to the tools that people work in.')
-  .version(readVersion(), '-V, --version')
+  .version(VERSION, '-V, --version')
   .showHelpAfterError('(add --help for usage)')
   .exitOverride()
 
@@ -98,17 +98,4 @@ function portNumber(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN
   if (port >= 0 && port <= 65_535) return port
   throw new InvalidArgumentError('A port is a whole number from 0 (any free port) to 65535.')
-}
-
-function readVersion(): string {
-  // server/main.ts and dist/server/main.js are at different depths below package.json.
-  for (const path of ['../package.json', '../../package.json']) {
-    try {
-      const content: unknown = JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8'))
-      if (typeof content === 'object' && content !== null && 'version' in content) return String(content.version)
-    } catch {
-      continue
-    }
-  }
-  return 'unknown'
 }

@@ -1,7 +1,8 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { Registry, collectDefaultMetrics } from 'prom-client'
+import { Gauge, Registry, collectDefaultMetrics } from 'prom-client'
 import { CliError, EXIT } from './cli/exit.ts'
+import { VERSION } from './version.ts'
 
 export interface Readiness {
   readonly ok: boolean
@@ -15,8 +16,7 @@ export interface ObserveOptions {
   readonly port: number
   /** May reject; that counts as not ready. */
   readonly ready: () => Promise<Readiness>
-  /** Default: what prom-client knows of the process. */
-  readonly metrics?: Registry
+  readonly metrics: Registry
 }
 
 /**
@@ -24,7 +24,7 @@ export interface ObserveOptions {
  * answer too. Throws CliError when the port is taken.
  */
 export async function startObserve(options: ObserveOptions): Promise<{ readonly port: number; close(): Promise<void> }> {
-  const registry = options.metrics ?? processMetrics()
+  const registry = options.metrics
   const answers: Readonly<Record<string, () => Promise<Answer>>> = {
     '/livez': async () => json(200, { ok: true }),
     '/readyz': async () => {
@@ -66,9 +66,11 @@ async function notFound(): Promise<Answer> {
   return json(404, { ok: false })
 }
 
-function processMetrics(): Registry {
+/** What prom-client knows of the process, and which version it runs. */
+export function processMetrics(): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
+  new Gauge({ name: 'tailrace_build_info', help: 'Always 1.', labelNames: ['version'], registers: [registry] }).set({ version: VERSION }, 1)
   return registry
 }
 
@@ -85,4 +87,13 @@ function listen(server: Server, { host, port }: ObserveOptions): Promise<void> {
     })
     server.listen(port, host, resolve)
   })
+}
+
+/** For gauges that are read together: callers that come while it runs get the same answer. */
+export function sharedWhileRunning<T>(work: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | null = null
+  return () =>
+    (running ??= work().finally(() => {
+      running = null
+    }))
 }

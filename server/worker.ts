@@ -3,12 +3,14 @@ import { Client, Connection } from '@temporalio/client'
 import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker'
 import { Connections } from '../activities/connections.ts'
 import { createActivities } from '../activities/index.ts'
+import { Journal } from '../activities/journal.ts'
 import { openDatabase } from '../state/database.ts'
 import { armFromSettings } from './failpoints.ts'
 import { createLogger, type Logger } from './logger.ts'
-import { startObserve } from './observe.ts'
+import { processMetrics, startObserve } from './observe.ts'
 import { startReconcile } from './reconcile.ts'
 import type { ServiceSettings } from './settings.ts'
+import { registerWorkerMetrics } from './worker-metrics.ts'
 
 /** Requests in flight get this long to end after SIGTERM; then the process ends and what was not settled is in doubt. */
 const SHUTDOWN_GRACE = '1s'
@@ -26,7 +28,9 @@ export async function runWorker(settings: ServiceSettings): Promise<void> {
   const connections = new Connections({ env: process.env, secretsDir: settings.secretsDir })
   const native = await NativeConnection.connect(settings.temporal.connection)
   const client = new Client({ connection: Connection.lazy(settings.temporal.connection), namespace: settings.temporal.namespace })
-  const deps = { db, connections, client, taskQueue: settings.taskQueue }
+  const metrics = processMetrics()
+  registerWorkerMetrics(metrics, { db, connections })
+  const deps = { db, connections, client, taskQueue: settings.taskQueue, journal: new Journal(log, metrics) }
   const worker = await Worker.create({
     connection: native,
     namespace: settings.temporal.namespace,
@@ -45,6 +49,7 @@ export async function runWorker(settings: ServiceSettings): Promise<void> {
     host: settings.metricsHost,
     port: settings.metricsPort,
     ready: async () => (worker.getState() === 'RUNNING' ? { ok: true } : { ok: false, failing: 'temporal' }),
+    metrics,
   })
   const reconcile = startReconcile({ ...deps, log, retentionDays: settings.retentionDays, databaseUrl: settings.databaseUrl })
   try {

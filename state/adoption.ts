@@ -16,17 +16,18 @@ export async function publishAdopted(
     mappingId: string
     counts: PlanCounts
     invalid: readonly NewRejection[]
+    beganAt: Date
   },
 ): Promise<boolean> {
-  const { run, sync, generation, seq, mappingId, counts, invalid } = adopted
+  const { run, sync, generation, seq, mappingId, counts, invalid, beganAt } = adopted
   const { rowCount } = await client.query(
     `with s as (
        update sync_state set generation = $3::int + 1, compacted_seq = $4, mapping_id = $5
        where sync = $1 and active_run = $2 and generation = $3 returning 1
      )
-     update run set plan = id, generation = $3::int + 1, planned = $6, upsert_batches = 0, remove_batches = 0
+     update run set plan = id, generation = $3::int + 1, planned = $6, upsert_batches = 0, remove_batches = 0, plan_began_at = $7
      from s where run.id = $2 and run.plan is null`,
-    [sync, run, generation, seq, mappingId, JSON.stringify({ ...counts, holds: [] })],
+    [sync, run, generation, seq, mappingId, JSON.stringify({ ...counts, holds: [] }), beganAt],
   )
   if (rowCount !== 1) return false
   await client.query('delete from baseline_segment where sync = $1 and generation <> $2', [sync, generation + 1])

@@ -59,3 +59,27 @@ export async function allowRate(db: pg.Pool, account: string, requestsPerSecond:
     [account, requestsPerSecond],
   )
 }
+
+export interface AccountState {
+  readonly account: string
+  /** Requests that may be made at once; below 0: how many are waiting for their turn; null: there is no limit. */
+  readonly requests: number | null
+  /** How long nobody may send; 0: not paused. */
+  readonly pausedSeconds: number
+}
+
+/** Of those named, accounts that a request was made to. `requestsPerSecond` as in takeRequest: what holds until headers say more. */
+export async function accountStates(
+  db: pg.Pool,
+  accounts: readonly { readonly account: string; readonly requestsPerSecond: number | null }[],
+): Promise<AccountState[]> {
+  const { rows } = await db.query<AccountState>(
+    `select a.account, greatest(0, coalesce(extract(epoch from a.paused_until - clock_timestamp()), 0))::float8 as "pausedSeconds",
+       case when r.rate is null then null
+         else least(greatest(1, r.rate), a.tokens + extract(epoch from clock_timestamp() - a.refilled_at) * r.rate)::float8 end as requests
+     from account_budget a join (select n.account, coalesce(b.requests_per_second, n.rate) as rate
+       from unnest($1::text[], $2::float8[]) as n (account, rate) join account_budget b on b.account = n.account) r on r.account = a.account`,
+    [accounts.map(({ account }) => account), accounts.map(({ requestsPerSecond }) => requestsPerSecond)],
+  )
+  return rows
+}

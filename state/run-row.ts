@@ -16,12 +16,17 @@ export interface RunRecord {
   readonly upsertBatches: number | null
   readonly removeBatches: number | null
   readonly finished: boolean
+  /** Seconds since it began; null: it has not. */
+  readonly ageSeconds: number | null
+  /** The database's clock at this very look. */
+  readonly lookedAt: Date
 }
 
 export async function loadRun(db: pg.Pool, id: string): Promise<RunRecord | null> {
   const { rows } = await db.query<RunRecord>(
     `select id, sync, state, trigger, full_plan as "full", verify, dry_run as "dryRun", adopt, definition, generation, plan, planned,
-       upsert_batches as "upsertBatches", remove_batches as "removeBatches", finished_at is not null as finished
+       upsert_batches as "upsertBatches", remove_batches as "removeBatches", finished_at is not null as finished,
+       extract(epoch from clock_timestamp() - started_at)::float8 as "ageSeconds", clock_timestamp() as "lookedAt"
      from run where id = $1`,
     [id],
   )
@@ -72,10 +77,12 @@ export async function endRun(db: pg.Pool, end: RunEnd): Promise<string | null> {
        update run r set slot = null, finished_at = clock_timestamp(), error = $4, waiting = $5, owed = owed.n,
          started_at = coalesce(r.started_at, clock_timestamp()),
          state = case when $3 <> 'done' then $3 when r.dry_run or owed.n = 0 then 'succeeded' else 'partial' end
-       from owed where r.id = $1 and r.finished_at is null returning r.id, r.state, r.dry_run, r.generation
+       from owed where r.id = $1 and r.finished_at is null returning r.id, r.state, r.dry_run, r.plan_began_at
      ),
      fence as (
-       update sync_state s set active_run = null, mapping_id = case when $3 = 'done' and not ended.dry_run then coalesce($6, s.mapping_id) else s.mapping_id end,
+       update sync_state s set active_run = null,
+         fresh_at = case when ended.state = 'succeeded' and not ended.dry_run then coalesce(ended.plan_began_at, s.fresh_at) else s.fresh_at end,
+         mapping_id = case when $3 = 'done' and not ended.dry_run then coalesce($6, s.mapping_id) else s.mapping_id end,
          compacted_seq = case when s.compacted_seq = 0 then coalesce((select max(seq) from baseline_segment b where b.sync = $2 and b.generation = s.generation), 0) else s.compacted_seq end
        from ended where s.sync = $2 and s.active_run = ended.id
      ),

@@ -111,13 +111,20 @@ export interface PlanBooks {
  */
 export async function publishPlan(
   db: pg.Pool,
-  { run, sync, published, books, dryRun }: { run: string; sync: string; published: PublishedPlan; books: PlanBooks; dryRun: boolean },
+  {
+    run,
+    sync,
+    published,
+    books,
+    dryRun,
+    beganAt,
+  }: { run: string; sync: string; published: PublishedPlan; books: PlanBooks; dryRun: boolean; beganAt: Date },
 ): Promise<boolean> {
   const client = await db.connect()
   try {
     await client.query('begin')
     const { rowCount } = await client.query(
-      `update run set plan = $3, planned = $4, upsert_batches = $5, remove_batches = $6
+      `update run set plan = $3, planned = $4, upsert_batches = $5, remove_batches = $6, plan_began_at = $7
        where id = $1 and plan is null and finished_at is null and exists (select 1 from sync_state where sync = $2 and active_run = $1 for share)`,
       [
         run,
@@ -126,6 +133,7 @@ export async function publishPlan(
         JSON.stringify({ ...published.counts, holds: published.holds }),
         published.upsertBatches,
         published.removeBatches,
+        beganAt,
       ],
     )
     if (rowCount !== 1) {

@@ -97,6 +97,9 @@ export async function settleAttempt(ground: DeliveryGround, attempt: Attempt, fa
     }
   }
   if (error.kind === 'refused') return settle(ground, claimed, lines, [refusedRecord(lines[0] ?? '', error)], failures)
+  const { run, id } = claimed
+  const { sync, destination: target } = ground.definition
+  deps.journal.batchFailed({ run, sync, destination: target.name, batch: id, kind: error.kind, code: error.code })
   const applied = ERROR_KINDS[error.kind].applied
   const waitMs =
     applied === 'unknown' && destination.readBack
@@ -176,7 +179,10 @@ async function settle(
   const doubtful = inDoubt || (claimed.doubtful && !destination.readBack)
   const child: ChildBatch | null = part ? { ...part, doubtful, waitMs } : null
   const settled = { ...settlement, sync: definition.sync, generation, child }
-  await outlastOutage(SETTLE_PATIENCE_MS, () => effect('settle', () => settleBatch(deps.db, settled)))
+  const ours = await outlastOutage(SETTLE_PATIENCE_MS, () => effect('settle', () => settleBatch(deps.db, settled)))
+  const { delivered, skipped, rejected } = settlement
+  const names = { run: claimed.run, sync: definition.sync, destination: definition.destination.name, batch: claimed.id }
+  if (ours) deps.journal.settled({ ...names, delivered, skipped, rejected })
   return child ? { done: false, error: null, waitMs } : { done: true, rejected: settlement.rejected > 0 }
 }
 

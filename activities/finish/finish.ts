@@ -32,6 +32,8 @@ export async function finishRun(deps: Deps, input: FinishInput): Promise<string>
       mappingId: definition?.mappingId ?? null,
     }),
   )
+  if (!row.finished)
+    deps.journal.ended({ run: row.id, sync: row.sync, state: state ?? outcome, seconds: row.ageSeconds, code: input.error?.code ?? null })
   if (!row.dryRun && !row.finished && outcome === 'done') {
     for (const sync of await syncsAfter(deps.db, row.sync)) {
       const request = { sync, trigger: 'after', full: false, verify: false, dryRun: false, adopt: false, onConflict: 'queue' } as const

@@ -9,11 +9,13 @@ import type pg from 'pg'
 import { loadSync } from '../../state/configuration.ts'
 import { endRun, hasBegun, noteStarted } from '../../state/run-row.ts'
 import { effect } from '../failpoints.ts'
+import type { Journal } from '../journal.ts'
 
 export interface LaunchDeps {
   readonly db: pg.Pool
   readonly client: Client
   readonly taskQueue: string
+  readonly journal: Journal
 }
 
 const CLOSING_TRIES = 10
@@ -65,6 +67,7 @@ export async function endTerminatedRun(deps: LaunchDeps, run: { id: string; sync
   const code = description?.status.name === 'TERMINATED' ? 'terminated' : 'workflow'
   const end = { run: run.id, sync: run.sync, outcome: 'failed', error: { code, message }, waiting: null, mappingId: null } as const
   await effect('end', () => endRun(deps.db, end))
+  deps.journal.ended({ run: run.id, sync: run.sync, state: 'failed', seconds: null, code })
   return true
 }
 

@@ -2,6 +2,7 @@ import { insertSegments } from '../../state/compaction.ts'
 import { SegmentWriter, type PackedSegment } from '../../state/segment.ts'
 import type { NewRejection } from '../../state/settle.ts'
 import { nextBaselineSeq, publishAdopted } from '../../state/adoption.ts'
+import type { RunRecord } from '../../state/run-row.ts'
 import type { Deps } from '../deps.ts'
 import type { RunDefinition } from '../definition.ts'
 import { effect } from '../failpoints.ts'
@@ -19,7 +20,7 @@ const BLOCKS_A_WRITE = 100
  */
 export async function adoptModel(
   deps: Deps,
-  { run, definition, ground, generation }: { run: string; definition: RunDefinition; ground: PassGround; generation: number },
+  { row, definition, ground, generation }: { row: RunRecord; definition: RunDefinition; ground: PassGround; generation: number },
 ): Promise<Omit<PlanResult, 'full'> | null> {
   const client = await deps.db.connect()
   try {
@@ -41,13 +42,14 @@ export async function adoptModel(
       invalid: sink.invalidRows,
     }
     const adopted = {
-      run,
+      run: row.id,
       sync: definition.sync,
       generation,
       seq,
       mappingId: definition.mappingId,
       counts,
       invalid: [...sink.rejections.values()],
+      beganAt: row.lookedAt,
     }
     const ours = await effect('adopt', async () => {
       const taken = await publishAdopted(client, adopted)

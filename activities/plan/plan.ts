@@ -55,13 +55,15 @@ async function planModel(deps: Deps, row: RunRecord, signal: AbortSignal): Promi
     : await effect('generation', () => chooseGeneration(deps.db, { run, ...identity }))
   if (generation === null) throw superseded()
   const published = row.adopt
-    ? await adoptModel(deps, { run, definition, ground, generation })
+    ? await adoptModel(deps, { row, definition, ground, generation })
     : await comparePlan(deps, { row, definition, ground, generation, signal })
   if (!published) {
     const again = await loadRun(deps.db, run)
     if (!again?.plan) throw superseded()
     return publishedPlan(again)
   }
+  const { counts, holds } = published
+  deps.journal.planned({ run, sync: row.sync, destination: definition.destination.name, dryRun: row.dryRun, counts, holds })
   return { ...published, full: row.full }
 }
 
@@ -131,7 +133,8 @@ async function stageAndPublish(
     renamed: sink.renamed,
     currentAgain: sink.currentAgainMatches,
   }
-  const ours = await effect('publish', () => publishPlan(deps.db, { run: row.id, sync: row.sync, published, books, dryRun: row.dryRun }))
+  const publishing = { run: row.id, sync: row.sync, published, books, dryRun: row.dryRun, beganAt: row.lookedAt }
+  const ours = await effect('publish', () => publishPlan(deps.db, publishing))
   return ours ? published : null
 }
 

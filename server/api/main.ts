@@ -1,4 +1,5 @@
 import { Client } from '@temporalio/client'
+import { Journal } from '../../activities/journal.ts'
 import { inspect } from '../../activities/launch/inspect.ts'
 import { openDatabase, type Database } from '../../state/database.ts'
 import { CliError, EXIT } from '../cli/exit.ts'
@@ -27,10 +28,10 @@ export async function runApi(settings: ServiceSettings): Promise<void> {
   const connection = connectTemporal(settings.temporal)
   const { namespace } = settings.temporal
   const client = new Client({ connection, namespace })
-  const launch = { db, client, taskQueue: settings.taskQueue }
+  const metrics = createApiMetrics(db)
+  const launch = { db, client, taskQueue: settings.taskQueue, journal: new Journal(log, metrics.registry) }
   const temporalUp = () =>
     answers(() => connection.withDeadline(Date.now() + PROBE_MS, () => connection.workflowService.describeNamespace({ namespace })))
-  const metrics = createApiMetrics(db)
   const app = await buildApi({
     db,
     log,

@@ -4,6 +4,7 @@ import { TASK_QUEUE, type Ground } from './ground.ts'
 import type { BenchOptions } from './options.ts'
 import { timelineOf, type Timeline } from './timeline.ts'
 import { COLUMNS, TABLE } from './warehouse.ts'
+import { quietJournal } from '../harness/journal.ts'
 
 /** Longest that a run may take. */
 const LIMIT_MS = 30 * 60_000
@@ -42,7 +43,7 @@ export async function runSync(ground: Ground, sync: string, { records, adopt }: 
   const startedMs = performance.now()
   const request = { sync, trigger: 'api', full: false, verify: false, dryRun: false, adopt: adopt ?? false, onConflict: 'reject' } as const
   const { run } = await acceptRun(state, request)
-  await startRun({ db: state, client, taskQueue: TASK_QUEUE }, run)
+  await startRun({ db: state, client, taskQueue: TASK_QUEUE, journal: quietJournal() }, run)
   const { rows } = await state.query<{ started: string | null }>('select temporal_run_id as started from run where id = $1', [run.id])
   const handle = client.workflow.getHandle(`sync/${sync}`, rows[0]?.started ?? undefined)
   const ended: unknown = await inTime(handle.result(), `the run of ${sync}`).catch(async (cause: unknown) => {

@@ -9,6 +9,7 @@ import { migrate } from '../../state/migrate.ts'
 import { getRun } from '../../state/runs.ts'
 import { freshDatabase, type TestDatabase } from '../harness/database.ts'
 import { insertRun } from './api-fixture.ts'
+import { quietJournal } from '../harness/journal.ts'
 
 /** Against a real server and without a worker: what a run's workflow does with it is not the question here. */
 describe('steering runs through Temporal', () => {
@@ -30,7 +31,7 @@ describe('steering runs through Temporal', () => {
   })
 
   const startedRun = async () => {
-    const control = temporalControl({ db: database.pool, client, taskQueue: `nobody-${randomUUID()}` })
+    const control = temporalControl({ db: database.pool, client, taskQueue: `nobody-${randomUUID()}`, journal: quietJournal() })
     const { id } = await insertRun({ db: database.pool }, { sync: `s-${randomUUID()}`, state: 'queued', slot: 'active' })
     const queued = await getRun(database.pool, id)
     assert.ok(queued)
@@ -59,7 +60,12 @@ describe('steering runs through Temporal', () => {
 
   test('says so when Temporal is away', async () => {
     const nowhere = connectTemporal({ connection: { address: '127.0.0.1:1' }, namespace: 'default' })
-    const control = temporalControl({ db: database.pool, client: new Client({ connection: nowhere }), taskQueue: 'q' })
+    const control = temporalControl({
+      db: database.pool,
+      client: new Client({ connection: nowhere }),
+      taskQueue: 'q',
+      journal: quietJournal(),
+    })
     const run = { id: randomUUID(), sync: 's', temporalRunId: randomUUID() }
     const away = (error: unknown) => error instanceof Problem && error.status === 503 && error.code === 'temporal_away'
     await Promise.all([

@@ -71,6 +71,7 @@ test('attempts race: one wins, whole; the batches and books of the others are go
           published: planOf(plan, size),
           books: books({ invalid: [invalid(String(attempt))] }),
           dryRun: false,
+          beganAt: new Date(),
         })
         return { plan, size, attempt, won }
       }),
@@ -100,13 +101,14 @@ test('what a losing attempt staged before is deleted, whatever it is', async () 
     staged(0, { c: 1 }, { phase: 'invalid' }),
   ])
   await stageBatches(db.pool, run, plan, [staged(0, { a: 1 })])
-  assert.ok(await publishPlan(db.pool, { run, sync, published: planOf(plan), books: NO_BOOKS, dryRun: false }))
+  assert.ok(await publishPlan(db.pool, { run, sync, published: planOf(plan), books: NO_BOOKS, dryRun: false, beganAt: new Date() }))
   assert.deepEqual((await db.pool.query('select distinct plan from batch where run = $1', [run])).rows, [{ plan }])
 })
 
 test('a published plan, a run that has ended or lost its place: nothing is published, nothing moves', async () => {
   const cases: ((active: { sync: string; run: string }) => Promise<unknown>)[] = [
-    async ({ sync, run }) => publishPlan(db.pool, { run, sync, published: planOf(randomUUID()), books: NO_BOOKS, dryRun: false }),
+    async ({ sync, run }) =>
+      publishPlan(db.pool, { run, sync, published: planOf(randomUUID()), books: NO_BOOKS, dryRun: false, beganAt: new Date() }),
     async ({ sync, run }) => endRun(db.pool, { run, sync, outcome: 'failed', error: null, waiting: null, mappingId: null }),
     async ({ sync }) => db.pool.query('update sync_state set active_run = gen_random_uuid() where sync = $1', [sync]),
   ]
@@ -118,7 +120,7 @@ test('a published plan, a run that has ended or lost its place: nothing is publi
     await stageBatches(db.pool, run, plan, [staged(0, { a: 1 })])
     const before = [await snapshot(db.pool, sync), await runRow(run)]
     const all = books({ invalid: [invalid('a')], renamed: [{ key: Buffer.from('a'), match: 'a@x' }] })
-    assert.equal(await publishPlan(db.pool, { run, sync, published: planOf(plan), books: all, dryRun: false }), false)
+    assert.equal(await publishPlan(db.pool, { run, sync, published: planOf(plan), books: all, dryRun: false, beganAt: new Date() }), false)
     assert.deepEqual([await snapshot(db.pool, sync), await runRow(run)], before)
   }
 })
@@ -129,7 +131,14 @@ test('a new run takes the place while a plan is being published: one of the two 
   await stageBatches(db.pool, run, plan, [staged(0, { a: 1 })])
   const swap = await inFlight(db)
   await swap.pool.query('update sync_state set active_run = gen_random_uuid() where sync = $1', [sync])
-  const publishing = publishPlan(db.pool, { run, sync, published: planOf(plan), books: books({ invalid: [invalid('a')] }), dryRun: false })
+  const publishing = publishPlan(db.pool, {
+    run,
+    sync,
+    published: planOf(plan),
+    books: books({ invalid: [invalid('a')] }),
+    dryRun: false,
+    beganAt: new Date(),
+  })
   await blocked(db.pool)
   await swap.commit()
   assert.equal(await publishing, false)
@@ -152,7 +161,7 @@ test('a dry run’s plan is published and leaves the books alone', async () => {
     currentAgain: [{ key: Buffer.from('x'), match: 'x@x' }],
   })
   const before = await snapshot(db.pool, sync)
-  assert.ok(await publishPlan(db.pool, { run, sync, published: planOf(plan), books: all, dryRun: true }))
+  assert.ok(await publishPlan(db.pool, { run, sync, published: planOf(plan), books: all, dryRun: true, beganAt: new Date() }))
   assert.deepEqual(await snapshot(db.pool, sync), before)
   assert.equal((await runRow(run))?.plan, plan)
 })
@@ -181,7 +190,7 @@ test('publishing moves the books: invalid rows replace those of older plans, set
     ],
     currentAgain: [{ key: Buffer.from('a'), match: 'now@x' }],
   })
-  assert.ok(await publishPlan(db.pool, { run, sync, published: planOf(plan), books: all, dryRun: false }))
+  assert.ok(await publishPlan(db.pool, { run, sync, published: planOf(plan), books: all, dryRun: false, beganAt: new Date() }))
   assert.deepEqual(await rejections(sync), ['new invalid 1', 'other version invalid 1', 'refused data 1', 'same invalid 2'])
   const { rows } = await db.pool.query<{ key: Buffer; match: string }>(
     'select key, match from stale_match where sync = $1 order by key, match',
@@ -196,7 +205,16 @@ test('publishing moves the books: invalid rows replace those of older plans, set
 test('thousands of invalid rows go in one transaction', async () => {
   const { sync, run } = await activeRun()
   const many = Array.from({ length: 2500 }, (_, i) => invalid(`k${i}`))
-  assert.ok(await publishPlan(db.pool, { run, sync, published: planOf(randomUUID()), books: books({ invalid: many }), dryRun: false }))
+  assert.ok(
+    await publishPlan(db.pool, {
+      run,
+      sync,
+      published: planOf(randomUUID()),
+      books: books({ invalid: many }),
+      dryRun: false,
+      beganAt: new Date(),
+    }),
+  )
   assert.equal((await rejections(sync)).length, 2500)
 })
 
@@ -224,7 +242,7 @@ async function adopt(sync: string, run: string, generation: number): Promise<boo
   try {
     await one.query('begin')
     await insertSegments(one, { sync, generation: generation + 1, seq: 50, blocks: [pack({ new: 2 })] })
-    const adopted = { run, sync, generation, seq: 50, mappingId: 'm', counts: COUNTS, invalid: [invalid('bad')] }
+    const adopted = { run, sync, generation, seq: 50, mappingId: 'm', counts: COUNTS, invalid: [invalid('bad')], beganAt: new Date() }
     const ours = await publishAdopted(one, adopted)
     await one.query(ours ? 'commit' : 'rollback')
     return ours

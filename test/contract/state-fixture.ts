@@ -94,7 +94,7 @@ export async function publish(
   await stageBatches(db, run, plan, batches)
   const counts = { read: 0, unchanged: 0, added: 0, changed: 0, removed: 0, retried: 0, invalid: 0 }
   const published = { plan, counts, upsertBatches: batches.length, removeBatches: 0, holds: [] }
-  return publishPlan(db, { run, sync, published, books, dryRun })
+  return publishPlan(db, { run, sync, published, books, dryRun, beganAt: new Date() })
 }
 
 /** A sync with an active run and a published plan of these batches. */

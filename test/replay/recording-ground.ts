@@ -10,6 +10,7 @@ import { migrate } from '../../state/migrate.ts'
 import { acceptRun } from '../../state/run-requests.ts'
 import { freshDatabase } from '../harness/database.ts'
 import { PASSWORD, TOKEN, WEBHOOK_SECRET } from './recorded-model.ts'
+import { quietJournal } from '../harness/journal.ts'
 
 export type Ground = Awaited<ReturnType<typeof openGround>>
 
@@ -32,7 +33,7 @@ export async function openGround(address: string) {
   const env = { WAREHOUSE_URL: warehouseUrl.href, HUBSPOT_TOKEN: TOKEN, WEBHOOK_SECRET }
   const connections = new Connections({ env, secretsDir: '/nonexistent' })
   const taskQueue = `recording-${Date.now()}`
-  const deps = { db: state.pool, connections, client, taskQueue }
+  const deps = { db: state.pool, connections, client, taskQueue, journal: quietJournal() }
   const worker = await Worker.create({
     connection: native,
     taskQueue,
