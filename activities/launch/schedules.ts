@@ -41,7 +41,7 @@ async function createSchedule(deps: LaunchDeps, name: string, schedule: Exclude<
     scheduleId: `${PREFIX}${name}`,
     spec:
       'every' in schedule
-        ? { intervals: [{ every: durationMs(schedule.every) }] }
+        ? { intervals: [{ every: durationMs(schedule.every), offset: offsetMs(name, durationMs(schedule.every)) }] }
         : { cronExpressions: [schedule.cron], timezone: schedule.timezone ?? 'UTC' },
     action: { type: 'startWorkflow', workflowType: 'launch', workflowId: `launch/${name}`, taskQueue: deps.taskQueue, args: [name] },
     policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: CATCHUP_WINDOW },
@@ -56,6 +56,12 @@ async function createSchedule(deps: LaunchDeps, name: string, schedule: Exclude<
   }
 }
 
+/** Spread over the interval by the sync's name: a thousand hourly syncs must not all start on the hour. Whole seconds. */
+function offsetMs(name: string, everyMs: number): number {
+  const hash = createHash('sha256').update(name).digest().readUInt32BE(0)
+  return (hash % Math.max(1, Math.floor(everyMs / 1000))) * 1000
+}
+
 async function deleteSchedule(deps: LaunchDeps, id: string): Promise<void> {
   try {
     await deps.client.schedule.getHandle(id).delete()
@@ -64,9 +70,12 @@ async function deleteSchedule(deps: LaunchDeps, id: string): Promise<void> {
   }
 }
 
+/** Bump when the way from a sync's schedule to Temporal's changes. */
+const SCHEDULE_VERSION = 2
+
 function fingerprint(deps: LaunchDeps, schedule: Schedule): string {
   return createHash('sha256')
-    .update(JSON.stringify([schedule, deps.taskQueue]))
+    .update(JSON.stringify([SCHEDULE_VERSION, schedule, deps.taskQueue]))
     .digest('hex')
     .slice(0, 16)
 }

@@ -23,6 +23,8 @@ interface Options {
   /** Default: any free one. */
   readonly port?: number
   readonly maxConnections?: number
+  /** More of the server's settings, for measuring. */
+  readonly settings?: Readonly<Record<string, string>>
   readonly log: LogLine
 }
 
@@ -80,6 +82,7 @@ function startServer({
     shared_buffers: '256MB',
     max_wal_size: '4GB',
     max_connections: String(options.maxConnections ?? 100),
+    ...options.settings,
   }
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   return startAs(launch, [binaries.postgres, '-D', cluster, '-p', String(port), ...flags], options.log)

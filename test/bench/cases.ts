@@ -1,10 +1,11 @@
-import { join } from 'node:path'
-import { measured } from './child.ts'
+import type { BenchWorker } from './bench-worker.ts'
 import type { Ground } from './ground.ts'
 import type { BenchOptions } from './options.ts'
 import { configure, runSync, type Measured } from './run-sync.ts'
+import { baselineBytesPerRecord, startCounting, stateCosts } from './state-costs.ts'
 import { describeTimeline } from './timeline.ts'
 import { changeRows, fillWarehouse } from './warehouse.ts'
+import { bareScript, plainCopy } from './yardsticks.ts'
 
 /** One measurement: the yardstick and the product, one right after the other. */
 export interface Round {
@@ -17,6 +18,10 @@ export interface CaseResult {
   /** Records that one run sends; for nochange, rows that it compares. */
   readonly records: number
   readonly peakRssMb: number | null
+  readonly eventLoop: { readonly p999Ms: number; readonly maxMs: number }
+  /** Bytes of the state database; null where the case does not settle or keep anything. */
+  readonly walBytesPerBatch: number | null
+  readonly baselineBytesPerRecord: number | null
   /** What the product is compared with. */
   readonly yardstick: string
   /** Seconds that the median should stay within, given the yardstick's. */
@@ -25,58 +30,83 @@ export interface CaseResult {
 
 type Tell = (line: string) => void
 
-const BARE = new URL('./bare-script.ts', import.meta.url)
-const PLAIN_COPY = new URL('./plain-copy.ts', import.meta.url)
-
 export async function measureFirst(ground: Ground, options: BenchOptions, tell: Tell): Promise<CaseResult> {
   const { rows, batch, concurrency, latencyMs, repeat } = options
   await fillWarehouse(ground.warehouse, rows)
   const worker = await ground.startWorker(options)
+  await startCounting(ground.state)
   const rounds: Round[] = []
   for (let round = 1; round <= repeat; round++) {
-    const rawSeconds = await measured(BARE, { ...bareInput(ground, options), known: null }, 'the bare script')
+    const rawSeconds = await bareScript(ground, options, 'everything')
     // A sync that never ran has no baseline.
     await configure(ground, options, `first-${round}`)
     rounds.push(note({ rawSeconds, product: await runSync(ground, `first-${round}`, { records: rows }) }, tell))
   }
-  const peakRssMb = await worker.peakRssMb()
-  await worker.stop()
   const ceilingSeconds = (rows * latencyMs) / 1000 / (batch * concurrency)
   const target = (rawSeconds: number): number => (latencyMs === 0 ? rawSeconds / 0.35 : ceilingSeconds / 0.65)
-  return { rounds, records: rows, peakRssMb, yardstick: 'bare script', target }
+  return { rounds, records: rows, yardstick: 'bare script', target, ...(await lastLook(ground, worker)) }
+}
+
+/** A first load by several workers, each with its own requests in flight, beside the same by one of them. */
+export async function measureWorkers(ground: Ground, options: BenchOptions, tell: Tell): Promise<CaseResult> {
+  await fillWarehouse(ground.warehouse, options.rows)
+  const worker = await ground.startWorker(options)
+  await startCounting(ground.state)
+  const rounds: Round[] = []
+  const load = async (sync: string): Promise<Measured> => {
+    await configure(ground, options, sync)
+    return runSync(ground, sync, { records: options.rows })
+  }
+  for (let round = 1; round <= options.repeat; round++) {
+    const { seconds: rawSeconds } = await load(`one-${round}`)
+    const others = await Promise.all(Array.from({ length: options.workers - 1 }, () => ground.startWorker()))
+    rounds.push(note({ rawSeconds, product: await load(`several-${round}`) }, tell))
+    await Promise.all(others.map((other) => other.stop()))
+  }
+  // Two workers: 1.7 times as fast as one.
+  const target = (rawSeconds: number): number => rawSeconds / (0.85 * options.workers)
+  return { rounds, records: options.rows, yardstick: 'one worker', target, ...(await lastLook(ground, worker)) }
+}
+
+/** What a case tells besides its times; the worker is stopped. */
+async function lastLook(
+  ground: Ground,
+  worker: BenchWorker,
+): Promise<Pick<CaseResult, 'peakRssMb' | 'eventLoop' | 'walBytesPerBatch' | 'baselineBytesPerRecord'>> {
+  const { walBytesPerBatch } = await stateCosts(ground.state)
+  const [peakRssMb, eventLoop] = [await worker.peakRssMb(), await worker.eventLoop()]
+  await worker.stop()
+  return { peakRssMb, eventLoop, walBytesPerBatch, baselineBytesPerRecord: await baselineBytesPerRecord(ground.state) }
 }
 
 export async function measureNochange(ground: Ground, options: BenchOptions, tell: Tell): Promise<CaseResult> {
   await adopted(ground, options)
   const worker = await ground.startWorker(options)
+  await startCounting(ground.state)
   const rounds: Round[] = []
   for (let round = 1; round <= options.repeat; round++) {
-    const rawSeconds = await measured(PLAIN_COPY, { url: ground.warehouseUrl }, 'the plain COPY')
+    const rawSeconds = await plainCopy(ground)
     rounds.push(note({ rawSeconds, product: await runSync(ground, 'bench', { records: 0 }) }, tell))
   }
-  const peakRssMb = await worker.peakRssMb()
-  await worker.stop()
-  return { rounds, records: options.rows, peakRssMb, yardstick: 'plain COPY', target: (rawSeconds) => 1.3 * rawSeconds + 1 }
+  const target = (rawSeconds: number): number => 1.3 * rawSeconds + 1
+  return { rounds, records: options.rows, yardstick: 'plain COPY', target, ...(await lastLook(ground, worker)) }
 }
 
 /** One row in `every` is changed before each round. */
 export async function measureChanges(ground: Ground, options: BenchOptions, every: number, tell: Tell): Promise<CaseResult> {
   await adopted(ground, options)
-  const hashes = join(ground.folder, 'hashes')
-  const keep = (): Promise<number> => measured(BARE, { ...bareInput(ground, options), sink: null, keep: hashes }, 'the bare script')
   const worker = await ground.startWorker(options)
+  await startCounting(ground.state)
   const rounds: Round[] = []
   let records = 0
   for (let round = 1; round <= options.repeat; round++) {
-    await keep()
+    await bareScript(ground, options, 'remember')
     records = await changeRows(ground.warehouse, every, round)
-    const rawSeconds = await measured(BARE, { ...bareInput(ground, options), known: hashes }, 'the bare script')
+    const rawSeconds = await bareScript(ground, options, 'changes')
     rounds.push(note({ rawSeconds, product: await runSync(ground, 'bench', { records }) }, tell))
   }
-  const peakRssMb = await worker.peakRssMb()
-  await worker.stop()
   const target = (rawSeconds: number): number => (records === 1 ? 1.5 : 2 * rawSeconds + 1)
-  return { rounds, records, peakRssMb, yardstick: 'bare script', target }
+  return { rounds, records, yardstick: 'bare script', target, ...(await lastLook(ground, worker)) }
 }
 
 /** A full warehouse and a baseline that agrees with it, made by a worker that is gone before anything is measured. */
@@ -86,10 +116,6 @@ async function adopted(ground: Ground, options: BenchOptions): Promise<void> {
   const worker = await ground.startWorker()
   await runSync(ground, 'bench', { records: 0, adopt: true })
   await worker.stop()
-}
-
-function bareInput(ground: Ground, { batch, concurrency }: BenchOptions): object {
-  return { url: ground.warehouseUrl, sink: ground.sinkUrl, batch, concurrency }
 }
 
 function note(round: Round, tell: Tell): Round {

@@ -1,8 +1,6 @@
-import { fork, type ChildProcess } from 'node:child_process'
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { Client, Connection } from '@temporalio/client'
 import pg from 'pg'
 import { startEmbeddedPostgres } from '../../server/embedded/postgres.ts'
@@ -12,19 +10,12 @@ import { startTemporal } from '../../server/embedded/temporal.ts'
 import { runMigrate } from '../../server/migrate.ts'
 import { workerSettings } from '../../server/settings.ts'
 import { openDatabase } from '../../state/database.ts'
+import { CLI, startBenchWorker, type BenchWorker } from './bench-worker.ts'
 import { firstMessage, forkScript, stopChild } from './child.ts'
 import type { BenchOptions } from './options.ts'
-
-const CLI = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
+import { COUNTING } from './state-costs.ts'
 
 export const TASK_QUEUE = 'bench'
-
-/** A worker of the compiled product, as it runs anywhere else. */
-export interface BenchWorker {
-  /** Peak of its resident memory so far in MB (VmHWM); null where there is no /proc. */
-  peakRssMb(): Promise<number | null>
-  stop(): Promise<void>
-}
 
 export interface Ground {
   readonly folder: string
@@ -51,7 +42,7 @@ export async function startGround(options: BenchOptions, stops: Stop[], tell: (l
   const folder = await mkdtemp(join(tmpdir(), 'tailrace-bench-'))
   stops.unshift(() => rm(folder, { recursive: true, force: true }))
   await makePassable(join(folder, 'postgres'))
-  const postgres = await startEmbeddedPostgres({ dataDir: join(folder, 'postgres'), log: () => undefined })
+  const postgres = await startEmbeddedPostgres({ dataDir: join(folder, 'postgres'), settings: COUNTING, log: () => undefined })
   stops.unshift(() => postgres.stop())
   const binary = await findTemporalBinary({ configured: process.env['TAILRACE_TEMPORAL_BINARY'] || null, env: process.env, tell })
   const temporal = await startTemporal({ binary, dataDir: null, log: () => undefined })
@@ -85,12 +76,9 @@ export async function startGround(options: BenchOptions, stops: Stop[], tell: (l
       return { requests: count('requests'), records: count('records') }
     },
     async startWorker({ profile } = { profile: null }) {
-      const execArgv = profile === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
-      const worker = fork(CLI, ['worker'], { env, execArgv, stdio: ['ignore', 2, 2, 'ipc'] })
-      const stop = (): Promise<void> => stopChild(worker, 'SIGTERM')
-      stops.unshift(stop)
-      await firstMessage(worker, 'the worker')
-      return { peakRssMb: () => peakRssMb(worker), stop }
+      const worker = await startBenchWorker(env, profile)
+      stops.unshift(() => worker.stop())
+      return worker
     },
   }
 }
@@ -128,10 +116,4 @@ function workerEnvironment({
     BENCH_WAREHOUSE_URL: warehouseUrl,
     BENCH_WEBHOOK_SECRET: `whsec_${Buffer.alloc(32, 7).toString('base64')}`,
   }
-}
-
-async function peakRssMb(worker: ChildProcess): Promise<number | null> {
-  const status = await readFile(`/proc/${worker.pid ?? 0}/status`, 'utf8').catch(() => '')
-  const [, kilobytes] = /^VmHWM:\s*(\d+) kB$/m.exec(status) ?? []
-  return kilobytes === undefined ? null : Math.round(Number(kilobytes) / 1024)
 }

@@ -10,8 +10,12 @@ export interface BenchOptions {
   readonly latencyMs: number
   readonly batch: number
   readonly concurrency: number
+  /** More than one: the case is compared with one worker. */
+  readonly workers: number
   /** How often the case is measured; the median is reported. */
   readonly repeat: number
+  /** How long `idle` is watched. */
+  readonly minutes: number
   /** Folder for a CPU profile of the worker. */
   readonly profile: string | null
 }
@@ -20,6 +24,8 @@ export interface BenchOptions {
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
+
+const NAMES = ['case', 'rows', 'latency', 'batch', 'concurrency', 'workers', 'repeat', 'minutes', 'profile']
 
 const REPEAT: Record<Case, number> = { first: 3, nochange: 3, delta: 3, small: 7, idle: 1, bulk: 1 }
 
@@ -37,18 +43,20 @@ export function readOptions(args: readonly string[]): BenchOptions {
   }
   return {
     case: chosen,
-    rows: number('rows', 100_000, 100),
+    rows: number('rows', chosen === 'idle' ? 1000 : 100_000, 100),
     latencyMs: number('latency', 50, 0),
     batch: number('batch', 100, 1),
     concurrency: number('concurrency', 16, 1),
+    workers: number('workers', 1, 1),
     repeat: number('repeat', REPEAT[chosen], 1),
+    minutes: number('minutes', 5, 1),
     profile: given['profile'] ?? null,
   }
 }
 
 function parse(args: readonly string[]): Record<string, string | undefined> {
   const text = { type: 'string' } as const
-  const options = { case: text, rows: text, latency: text, batch: text, concurrency: text, repeat: text, profile: text }
+  const options = Object.fromEntries(NAMES.map((name) => [name, text]))
   try {
     return { ...parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values }
   } catch (error) {

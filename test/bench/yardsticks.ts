@@ -1,0 +1,27 @@
+import { join } from 'node:path'
+import { measured } from './child.ts'
+import type { Ground } from './ground.ts'
+import type { BenchOptions } from './options.ts'
+
+const BARE = new URL('./bare-script.ts', import.meta.url)
+const PLAIN_COPY = new URL('./plain-copy.ts', import.meta.url)
+
+/** Seconds of the plain ordered COPY. */
+export function plainCopy(ground: Ground): Promise<number> {
+  return measured(PLAIN_COPY, { url: ground.warehouseUrl }, 'the plain COPY')
+}
+
+/**
+ * Seconds of the bare script. `everything` is new to it · `changes` against the hashes that it left before · `remember` sends
+ * nothing and leaves the hashes.
+ */
+export function bareScript(
+  ground: Ground,
+  { batch, concurrency }: BenchOptions,
+  what: 'everything' | 'changes' | 'remember',
+): Promise<number> {
+  const hashes = join(ground.folder, 'hashes')
+  const sends = what === 'remember' ? { sink: null, known: null, keep: hashes } : { sink: ground.sinkUrl, keep: null }
+  const known = what === 'changes' ? hashes : null
+  return measured(BARE, { url: ground.warehouseUrl, batch, concurrency, known, ...sends }, 'the bare script')
+}
