@@ -100,7 +100,10 @@ export interface FieldDescription {
   readonly type: string
   readonly writable: boolean
   readonly requiredOnCreate: boolean
+  /** Records can be identified by it: unique, or at least an index of the destination's own (then `review` warns). */
   readonly unique: boolean
+  /** Texts that differ by case only are different ones. */
+  readonly caseSensitive?: boolean
   /** Allowed values, if the field is an enumeration. */
   readonly options?: readonly string[]
   readonly maxLength?: number
@@ -152,6 +155,23 @@ export interface RequestGate {
   readonly watch?: (moment: 'half' | 'answered') => void
 }
 
+/** How a sync uses an object. */
+export interface Use {
+  readonly object: string
+  readonly mode: Mode
+  readonly match: string | null
+  /** Mapped destination fields. */
+  readonly fields: readonly string[]
+}
+
+/** What a destination has to say about a use: errors keep a sync from running, warnings do not. */
+export interface Remark {
+  readonly level: 'error' | 'warning'
+  /** What of the use it is about; `field` names the mapped field. */
+  readonly about: 'mode' | 'match' | { readonly field: string }
+  readonly message: string
+}
+
 export type RejectionClass = 'invalid' | 'data' | 'conflict' | 'missing' | 'permission' | 'locked'
 
 export type RecordOutcome =
@@ -181,14 +201,19 @@ export interface Destination {
   /** Identity of the account: same base address and same credentials give the same text. A hash, no secret in it. */
   readonly account: string
   check(signal: AbortSignal): Promise<Check>
-  /** Fields of an object; null where the destination takes any field (webhook). Throws `config` naming near objects if unknown. */
-  describe(object: string, signal: AbortSignal): Promise<ObjectDescription | null>
+  /**
+   * Fields of an object; null where the destination takes any field (webhook). `mapped`: the sync's fields, for destinations that
+   * reach more than the object's own (related records). Throws `config` naming near objects if unknown.
+   */
+  describe(object: string, signal: AbortSignal, mapped?: readonly string[]): Promise<ObjectDescription | null>
+  /** What mode, match field and mapped fields mean together, beyond what the description says by itself. Asked after `describe`. */
+  review?(use: Use, signal: AbortSignal): Promise<Remark[]>
   /** `field` is null where describe gave null. Throws `config` when this kind of column can never fit the field. */
   encoder(field: FieldDescription | null, kind: ValueKind): FieldEncoder
   /** JSON text that clears the field. */
   readonly clear: string
-  /** The match value as the destination compares it (case, spaces). Input is the JSON value as text. */
-  fold(matchValue: string): string
+  /** The match value as the destination compares it (case, spaces). Input is the JSON value as text; `field` is null as for `encoder`. */
+  fold(matchValue: string, field: FieldDescription | null): string
   /**
    * Sends one batch. One outcome per record id; a record left out counts as in doubt. Throws ConnectorError for the batch as a
    * whole: its kind says whether anything may have been applied. Repeat-safe only as the mode promises; the caller retries.

@@ -1,14 +1,15 @@
-import { distance } from 'fastest-levenshtein'
 import type { DestinationConnector, SourceConnector } from './contract.ts'
 import { ConnectorError } from './errors.ts'
 import { hubspot } from './hubspot/index.ts'
+import { nearest } from './nearest.ts'
 import { postgres } from './postgres/index.ts'
+import { salesforce } from './salesforce/index.ts'
 import { webhook } from './webhook/index.ts'
 
 /** Every connector there is, by slug. A new one is added here and nowhere else. */
 export const sources: ReadonlyMap<string, SourceConnector> = new Map([postgres].map((connector) => [connector.slug, connector]))
 export const destinations: ReadonlyMap<string, DestinationConnector> = new Map(
-  [hubspot, webhook].map((connector) => [connector.slug, connector]),
+  [hubspot, salesforce, webhook].map((connector) => [connector.slug, connector]),
 )
 
 /** Throws `config` with the nearest names for a slug that is none. */
@@ -24,6 +25,5 @@ export function destinationConnector(slug: string): DestinationConnector {
 function find<T>(connectors: ReadonlyMap<string, T>, slug: string, what: string): T {
   const found = connectors.get(slug)
   if (found !== undefined) return found
-  const names = [...connectors.keys()].sort((a, b) => distance(slug, a) - distance(slug, b))
-  throw new ConnectorError('config', `there is no ${what} connector "${slug}"; nearest: ${names.slice(0, 3).join(', ')}`)
+  throw new ConnectorError('config', `there is no ${what} connector "${slug}"; nearest: ${nearest(slug, connectors.keys()).join(', ')}`)
 }

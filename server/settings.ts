@@ -2,7 +2,7 @@ import { loadClientConnectConfig, type ClientConnectConfig } from '@temporalio/e
 import { parseFailpoints, type Strike } from '../activities/failpoints.ts'
 import { CliError, EXIT } from './cli/exit.ts'
 import { EnvironmentReader, type Environment } from './environment.ts'
-import { isLoopback } from './loopback.ts'
+import { isLoopback } from '../connectors/address.ts'
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 

@@ -146,7 +146,8 @@ async function openSink(
   const known = await syncState(deps.db, row.sync)
   const matchCheck =
     ground.hasMatch && (!ground.matchIsKey || known?.mappingId !== definition.mappingId || (await hasStaleMatches(deps.db, row.sync)))
-  const hashMatch = matchCheck ? await matchHasher((match) => ground.destination.fold(match)) : null
+  const matchField = definition.fields?.find(({ name }) => name === definition.spec.match) ?? null
+  const hashMatch = matchCheck ? await matchHasher((match) => ground.destination.fold(match, matchField)) : null
   const sink = new StagingSink({
     client: staging.client,
     tables: staging.tables,

@@ -1,8 +1,10 @@
 import type { Mode, RecordOutcome, RejectionClass } from '../contract.ts'
 import { ConnectorError } from '../errors.ts'
 import { foldMatch } from './compare.ts'
-import { objectAt, objectsAt, readRefusal, textAt, textsAt, type JsonObject, type Refusal } from './envelope.ts'
+import { readRefusal, type Refusal } from './envelope.ts'
+import { objectAt, objectsAt, textAt, textsAt, type JsonObject } from '../json-object.ts'
 import type { HubspotRecord } from './record.ts'
+import { withoutValues } from '../redact.ts'
 
 /** One input of a batch call: our record and, where it is addressed by it, HubSpot's own id. */
 export interface Input {
@@ -106,16 +108,4 @@ function describeRefusal(refusal: Refusal, record: HubspotRecord): string {
   const values = value === undefined ? Object.values(record.properties) : [value]
   const words = withoutValues(refusal.words, values).slice(0, LONGEST_WORDS)
   return `${refusal.field === null ? '' : `${refusal.field}: `}${refusal.code}${words === '' ? '' : `. HubSpot says: ${words}`}`
-}
-
-/** The vendor's words with the row's values taken out; of values too short to tell from ordinary words only whole words. */
-function withoutValues(words: string, values: readonly string[]): string {
-  const texts = [...new Set(values.flatMap((value) => [value, value.trim(), value.toLowerCase()]))]
-    .filter((text) => text !== '')
-    .sort((a, b) => b.length - a.length)
-  return texts.reduce((text, value) => {
-    if (value.length > 3) return text.replaceAll(value, '…')
-    const escaped = value.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-    return text.replace(new RegExp(`(?<![\\p{L}\\p{N}])${escaped}(?![\\p{L}\\p{N}])`, 'gu'), () => '…')
-  }, words)
 }

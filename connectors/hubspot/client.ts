@@ -1,7 +1,7 @@
 import type { RequestGate } from '../contract.ts'
 import { ConnectorError } from '../errors.ts'
 import type { Http, HttpResponse } from '../http.ts'
-import { parseObject, textAt, type JsonObject } from './envelope.ts'
+import { parseObject, textAt, type JsonObject } from '../json-object.ts'
 import { failureOf } from './failures.ts'
 import type { Tokens } from './oauth.ts'
 import { grantedRate, pauseOf, untilReset } from './throttle.ts'

@@ -1,6 +1,6 @@
-import { plainDecimal } from './decimal.ts'
+import { plainDecimal } from '../decimal.ts'
 import { EMAIL, MULTIPLE } from './fields.ts'
-import { storedDay, storedInstantMs } from './instants.ts'
+import { storedDay, storedInstantMs } from '../instants.ts'
 
 /**
  * Whether a stored property already holds what was to be written, compared as HubSpot normalises: numbers by their exact value,

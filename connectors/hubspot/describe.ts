@@ -1,7 +1,7 @@
 import type { FieldDescription, ObjectDescription, RequestGate } from '../contract.ts'
 import { ConnectorError } from '../errors.ts'
 import type { HubspotClient } from './client.ts'
-import { objectAt, objectsAt, textAt, type JsonObject } from './envelope.ts'
+import { objectAt, objectsAt, textAt, type JsonObject } from '../json-object.ts'
 import { EMAIL, MULTIPLE } from './fields.ts'
 import { MAX_TEXT } from './limits.ts'
 import { resolveObject, type HubspotObject } from './objects.ts'

@@ -1,5 +1,6 @@
 import { ConnectorError } from '../errors.ts'
-import { categoryOf, objectAt, objectsAt, textAt, textsAt, type JsonObject } from './envelope.ts'
+import { categoryOf } from './envelope.ts'
+import { objectAt, objectsAt, textAt, textsAt, type JsonObject } from '../json-object.ts'
 
 /** Statuses that refuse what was sent, not how: the caller knows whether that is one record or a batch to split. */
 const REFUSALS: ReadonlySet<number> = new Set([400, 404, 409, 413, 422])

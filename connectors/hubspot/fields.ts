@@ -1,7 +1,7 @@
 import type { FieldDescription, FieldEncoder, ValueKind } from '../contract.ts'
 import { ConnectorError } from '../errors.ts'
-import { plainDecimal } from './decimal.ts'
-import { dayMs, instantMs } from './instants.ts'
+import { plainDecimal } from '../decimal.ts'
+import { dayMs, instantMs } from '../instants.ts'
 import { MAX_TEXT } from './limits.ts'
 
 /**

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import Type, { type Static } from 'typebox'
 import Value from 'typebox/value'
+import { bareAddress, credentialAddress } from '../address.ts'
 import type { Check, Destination, DestinationConnector, FieldDescription, RequestGate } from '../contract.ts'
 import { ConnectorError } from '../errors.ts'
 import { openGate, openHttp } from '../http.ts'
@@ -62,7 +63,7 @@ const FIELDS_KEPT_MS = 300_000
 /** Throws `config` unless exactly one of accessToken and oauth is there and baseUrl is https, or http on loopback. Connects to nothing. */
 function open(given: Record<string, unknown>): Destination {
   const config = parse(given)
-  const base = parseBase(config.baseUrl ?? 'https://api.hubapi.com')
+  const base = credentialAddress(config.baseUrl ?? 'https://api.hubapi.com', 'hubspot: baseUrl')
   const timeoutMs = (config.timeoutSeconds ?? TIMEOUT_SECONDS) * 1_000
   // The base address is the operator's own proxy or stand-in, so it may well be a private one.
   const http = openHttp({ baseUrl: base.href, connections: CONCURRENCY, allowPrivateNetwork: true, label: `HubSpot (${base.host})` })
@@ -127,23 +128,9 @@ function parse(given: Record<string, unknown>): Static<typeof Config> {
   return given
 }
 
-function parseBase(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : null
-  if (url === null) throw new ConnectorError('config', 'hubspot: baseUrl is no URL')
-  const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname)
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback)) {
-    throw new ConnectorError(
-      'config',
-      'hubspot: baseUrl must be https://, or http:// on a loopback address, because the access token travels in it',
-    )
-  }
-  return url
-}
-
 function accountHash(base: URL, { accessToken, oauth }: Static<typeof Config>): string {
   const credentials = oauth === undefined ? ['token', accessToken] : ['oauth', oauth.clientId, oauth.refreshToken]
-  const address = base.origin + base.pathname.replace(/\/+$/, '')
   return createHash('sha256')
-    .update(JSON.stringify([address, ...credentials]))
+    .update(JSON.stringify([bareAddress(base), ...credentials]))
     .digest('hex')
 }

@@ -4,7 +4,8 @@ import { ConnectorError } from '../errors.ts'
 import type { HubspotClient } from './client.ts'
 import { foldMatch } from './compare.ts'
 import { RECORD_ID } from './describe.ts'
-import { isObject, objectAt, objectsAt, readRefusal, textAt } from './envelope.ts'
+import { readRefusal } from './envelope.ts'
+import { isObject, objectAt, objectsAt, textAt } from '../json-object.ts'
 import type { HubspotRecord } from './record.ts'
 
 /** A record as HubSpot holds it. */

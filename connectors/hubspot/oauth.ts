@@ -1,7 +1,7 @@
 import { ConnectorError } from '../errors.ts'
 import { openGate, type Http } from '../http.ts'
 import { retryAfterMs } from '../http-errors.ts'
-import { parseObject, textAt } from './envelope.ts'
+import { parseObject, textAt } from '../json-object.ts'
 import { SECONDLY_WAIT_MS, TOKEN_MARGIN_MS } from './limits.ts'
 
 /** Where the bearer token comes from. */

@@ -1,8 +1,8 @@
-import { distance } from 'fastest-levenshtein'
 import { ConnectorError } from '../errors.ts'
 import type { RequestGate } from '../contract.ts'
+import { nearest } from '../nearest.ts'
 import type { HubspotClient } from './client.ts'
-import { objectsAt, textAt, textsAt, type JsonObject } from './envelope.ts'
+import { objectsAt, textAt, textsAt, type JsonObject } from '../json-object.ts'
 
 /** An object as the paths of the API name it. */
 export interface HubspotObject {
@@ -54,9 +54,4 @@ function namesOf(schema: JsonObject): string[] {
   return [name, name === null ? null : `p_${name}`, textAt(schema, 'fullyQualifiedName'), textAt(schema, 'objectTypeId')].filter(
     (text) => text !== null,
   )
-}
-
-function nearest(name: string, candidates: readonly string[]): string[] {
-  const wanted = name.toLowerCase()
-  return [...new Set(candidates)].sort((a, b) => distance(wanted, a.toLowerCase()) - distance(wanted, b.toLowerCase())).slice(0, 3)
 }

@@ -1,6 +1,6 @@
 import type { StoredRecord } from '../sandbox/stand-in.ts'
 import { WriteLog } from '../sandbox/write-log.ts'
-import { textAt } from './envelope.ts'
+import { textAt } from '../json-object.ts'
 import type { Prepared } from './stand-in-inputs.ts'
 import { catalogue, seedProperties, type Schema } from './stand-in-seed.ts'
 import { ObjectStore, type StoredObject } from './stand-in-store.ts'

@@ -1,6 +1,6 @@
 import type { StandInAnswer } from '../sandbox/stand-in.ts'
 import { jsonAnswer } from '../sandbox/stand-in.ts'
-import { isObject, objectAt, objectsAt, textAt, textsAt, type JsonObject } from './envelope.ts'
+import { isObject, objectAt, objectsAt, textAt, textsAt, type JsonObject } from '../json-object.ts'
 import { BATCH_SIZE } from './limits.ts'
 import { checkInput, findFor, type Prepared } from './stand-in-inputs.ts'
 import { invalid, notFound, Refusal, type InputError } from './stand-in-answers.ts'

@@ -1,4 +1,4 @@
-import type { JsonObject } from './envelope.ts'
+import type { JsonObject } from '../json-object.ts'
 import { ruleErrors, type InputError, type RuleError } from './stand-in-answers.ts'
 import { checkValue } from './stand-in-properties.ts'
 import type { ObjectStore, StoredObject } from './stand-in-store.ts'

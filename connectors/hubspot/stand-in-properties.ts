@@ -1,4 +1,4 @@
-import { plainDecimal } from './decimal.ts'
+import { plainDecimal } from '../decimal.ts'
 import type { RuleError } from './stand-in-answers.ts'
 
 export interface Property {

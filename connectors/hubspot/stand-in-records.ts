@@ -1,5 +1,5 @@
 import { jsonAnswer, type StandInAnswer, type StandInRequest } from '../sandbox/stand-in.ts'
-import { objectsAt, textAt, textsAt, type JsonObject } from './envelope.ts'
+import { objectsAt, textAt, textsAt, type JsonObject } from '../json-object.ts'
 import type { Account } from './stand-in-account.ts'
 import { answerOf, textsOf } from './stand-in-batch.ts'
 import { checkInput, findFor } from './stand-in-inputs.ts'

@@ -1,5 +1,5 @@
 import { jsonAnswer, type StandInAnswer } from '../sandbox/stand-in.ts'
-import { objectAt, objectsAt, textAt, textsAt, type JsonObject } from './envelope.ts'
+import { objectAt, objectsAt, textAt, textsAt, type JsonObject } from '../json-object.ts'
 import type { Account } from './stand-in-account.ts'
 import { invalid, notFound, Refusal } from './stand-in-answers.ts'
 import type { Property } from './stand-in-properties.ts'

@@ -1,5 +1,5 @@
 import { jsonAnswer, type StandIn, type StandInAnswer, type StandInRequest } from '../sandbox/stand-in.ts'
-import { parseObject, type JsonObject } from './envelope.ts'
+import { parseObject, type JsonObject } from '../json-object.ts'
 import { Access, requireScope } from './stand-in-access.ts'
 import { Account } from './stand-in-account.ts'
 import { invalid, notFound, Refusal } from './stand-in-answers.ts'

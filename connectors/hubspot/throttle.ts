@@ -1,6 +1,6 @@
 import { retryAfterMs } from '../http-errors.ts'
 import { LOCKED_WAIT_MS, LONGEST_WAIT_MS, MIGRATION_WAIT_MS, QUOTA_SHARE, SECONDLY_WAIT_MS, TEN_SECONDLY_WAIT_MS } from './limits.ts'
-import { textAt, type JsonObject } from './envelope.ts'
+import { textAt, type JsonObject } from '../json-object.ts'
 
 type Headers = Readonly<Record<string, string>>
 

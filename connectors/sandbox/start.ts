@@ -1,4 +1,5 @@
 import { hubspotStandIn } from '../hubspot/stand-in.ts'
+import { salesforceStandIn } from '../salesforce/stand-in.ts'
 import { webhookStandIn } from '../webhook/stand-in.ts'
 import { createSandbox } from './sandbox.ts'
 import type { SandboxState } from './state.ts'
@@ -13,7 +14,7 @@ export interface StartedSandbox {
 
 /** Starts the stand-ins of all destinations in this process; port 0 (default) takes a free one. */
 export async function startSandbox(options: { port?: number; host?: string; latencyMs?: number } = {}): Promise<StartedSandbox> {
-  const sandbox = createSandbox({ standIns: [webhookStandIn(), hubspotStandIn()], latencyMs: options.latencyMs ?? 0 })
+  const sandbox = createSandbox({ standIns: [webhookStandIn(), hubspotStandIn(), salesforceStandIn()], latencyMs: options.latencyMs ?? 0 })
   const { url } = await sandbox.listen(options.port ?? 0, options.host)
   return { url, state: sandbox.state, close: () => sandbox.close() }
 }

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
-import { isLoopback } from '../loopback.ts'
+import { isLoopback } from '../../connectors/address.ts'
 import { Problem } from './problem.ts'
 import type { Scope } from './scope.ts'
 import type { Principal, TokenStore } from './tokens.ts'

@@ -24,6 +24,8 @@ export interface DestinationFixture {
   bad(n: number, standIn: StandIn): PlannedRecord
   /** Selects write requests for faults. */
   readonly writes: Pick<Fault, 'method' | 'path'>
+  /** Path of the log-in, which goes before a batch, carries nothing of it and is not counted among what arrived. */
+  readonly logIn?: string
   /** An answer of status 200 that does not mention the records, and what the destination documents for that. */
   readonly silent: { readonly body: unknown; readonly means: 'in_doubt' | 'delivered' }
   /** Answers that mean "over the limit", with the wait that follows. */
@@ -43,7 +45,7 @@ export interface Bench extends AsyncDisposable {
   readonly url: string
   request(records: readonly PlannedRecord[], batchId?: string): WriteRequest
   fault(fault: Omit<Fault, 'on' | 'method' | 'path'>): void
-  /** Write requests that arrived. */
+  /** Requests that arrived, log-ins apart. */
   arrived(): number
 }
 
@@ -59,7 +61,7 @@ export async function openBench(fixture: DestinationFixture): Promise<Bench> {
     url,
     request: (records, batchId = 'batch-1') => requestFor(fixture, records, batchId),
     fault: (fault) => sandbox.state.faults.add([{ on: standIn.slug, ...fixture.writes, ...fault }]),
-    arrived: () => [...sandbox.state.requests.values()].reduce((sum, { count }) => sum + count, 0),
+    arrived: () => [...sandbox.state.requests.values()].reduce((sum, { path, count }) => sum + (path === fixture.logIn ? 0 : count), 0),
     async [Symbol.asyncDispose]() {
       await sandbox.close()
       await destination.close()

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import type { Mode, RecordOutcome } from '../../connectors/contract.ts'
 import { ConnectorError } from '../../connectors/errors.ts'
 import { batchOutcomes, wholeRefusal, type Batch } from '../../connectors/hubspot/answers.ts'
-import { parseObject } from '../../connectors/hubspot/envelope.ts'
+import { parseObject } from '../../connectors/json-object.ts'
 import { failureOf } from '../../connectors/hubspot/failures.ts'
 import { grantedRate, pauseOf, untilReset } from '../../connectors/hubspot/throttle.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { objectAt, objectsAt, parseObject, textAt, textsAt, type JsonObject } from '../../connectors/hubspot/envelope.ts'
+import { objectAt, objectsAt, parseObject, textAt, textsAt, type JsonObject } from '../../connectors/json-object.ts'
 import { hubspotStandIn } from '../../connectors/hubspot/stand-in.ts'
 
 interface Reply {

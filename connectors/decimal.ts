@@ -1,6 +1,6 @@
 const DECIMAL = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?$/
 
-/** Longest exponent that is written out: beyond it no property could hold the digits. */
+/** Longest exponent that is written out: beyond it no field could hold the digits. */
 const MAX_EXPONENT = 400
 
 /**

@@ -16,7 +16,7 @@ export function dayMs(text: string): number | null {
 
 /**
  * Milliseconds of an ISO 8601 date-time, finer digits cut off; null if it is none. Without a zone it is read as UTC, which is how
- * HubSpot reads and shows date-times without one.
+ * the CRMs read and show date-times without one.
  */
 export function instantMs(text: string): number | null {
   const parts = INSTANT.exec(text)
@@ -30,12 +30,12 @@ export function instantMs(text: string): number | null {
   return midnight + h * 3_600_000 + m * 60_000 + s * 1_000 + Number(fraction.slice(0, 3).padEnd(3, '0')) - offset
 }
 
-/** As `instantMs`, but also takes what HubSpot may answer instead: milliseconds since 1970. */
+/** As `instantMs`, but also takes what an API may answer instead: milliseconds since 1970. */
 export function storedInstantMs(text: string): number | null {
   return EPOCH_MS.test(text) ? Number(text) : instantMs(text)
 }
 
-/** Day of a stored date property, however HubSpot shows it; null if it is no exact day. */
+/** Day of a stored date property, however an API shows it; null if it is no exact day. */
 export function storedDay(text: string): string | null {
   const ms = storedInstantMs(text)
   return ms === null || ms % DAY_MS !== 0 ? null : new Date(ms).toISOString().slice(0, 10)

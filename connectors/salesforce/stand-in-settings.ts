@@ -1,0 +1,66 @@
+import Type, { type Static } from 'typebox'
+import Value from 'typebox/value'
+
+const Words = Type.Object({ error: Type.String(), error_description: Type.String() }, { additionalProperties: false })
+
+/** A scripted refusal of records: of those with this match value or external id, or of all (`*`). */
+const RowFault = Type.Object(
+  {
+    key: Type.String({ description: 'a value that the record carries in any field; "*" for every record' }),
+    statusCode: Type.String(),
+    message: Type.String(),
+    fields: Type.Optional(Type.Array(Type.String())),
+    times: Type.Optional(Type.Integer({ minimum: 1, description: 'records refused in all; default 1' })),
+  },
+  { additionalProperties: false },
+)
+export type RowFault = Static<typeof RowFault>
+
+/** Knobs of the Salesforce stand-in (`POST /_sandbox/settings` `{"salesforce":{…}}`). */
+const Settings = Type.Object(
+  {
+    sessionSeconds: Type.Number({ exclusiveMinimum: 0, description: 'life of a session' }),
+    requestsPerSession: Type.Union([Type.Null(), Type.Integer({ minimum: 0 })], {
+      description: 'a session is refused after so many requests',
+    }),
+    rejectSessions: Type.Boolean({ description: 'every session is refused with 401, new ones too' }),
+    loginRefusal: Type.Union([Type.Null(), Words], { description: 'answer of the token endpoint, status 400' }),
+    rotateRefreshTokens: Type.Boolean({ description: 'each refresh token is good once' }),
+    jwtPublicKey: Type.Union([Type.Null(), Type.String()], { description: 'PEM that assertions are verified with; null: not verified' }),
+    dailyRequests: Type.Integer({ minimum: 0, description: 'API calls of the rolling day' }),
+    usedRequests: Type.Union([Type.Null(), Type.Integer({ minimum: 0 })], { description: 'sets the count of API calls' }),
+    queryPageSize: Type.Integer({ minimum: 1, description: 'records of a page of a query; Salesforce: 2,000' }),
+    hiddenFields: Type.Array(Type.String(), { description: 'not visible to this user, for example Account.MRR__c' }),
+    lockAbove: Type.Union([Type.Null(), Type.Integer({ minimum: 0 })], {
+      description: 'calls with more records than this are answered UNABLE_TO_LOCK_ROW for each of them',
+    }),
+    rowFaults: Type.Array(RowFault),
+  },
+  { additionalProperties: false },
+)
+export type Settings = Static<typeof Settings>
+
+export const DEFAULT_SETTINGS: Settings = {
+  sessionSeconds: 7_200,
+  requestsPerSession: null,
+  rejectSessions: false,
+  loginRefusal: null,
+  rotateRefreshTokens: false,
+  jwtPublicKey: null,
+  dailyRequests: 15_000,
+  usedRequests: null,
+  queryPageSize: 2_000,
+  hiddenFields: [],
+  lockAbove: null,
+  rowFaults: [],
+}
+
+/** The settings with the given ones put over them. Throws Error that names the first wrong one. */
+export function mergeSettings(settings: Settings, given: Readonly<Record<string, unknown>>): Settings {
+  const merged: unknown = { ...settings, ...given }
+  if (Value.Check(Settings, merged)) return merged
+  const first = Value.Errors(Settings, merged)[0]
+  throw new Error(
+    `salesforce${(first?.instancePath ?? '').replaceAll('/', '.')}: ${first?.message ?? 'not valid'}; settings are ${Object.keys(DEFAULT_SETTINGS).join(', ')}`,
+  )
+}
