@@ -41,7 +41,8 @@ export class Crew {
   async enlist(part: 'api' | 'worker', env: Environment): Promise<void> {
     this.refuseIfStopping()
     const child = startChild(process.execPath, [...nodeArguments('main'), part], {
-      env: { ...env },
+      // glibc keeps memory per thread: with two arenas a worker's peak is 268 MB instead of 357. As in the image.
+      env: { MALLOC_ARENA_MAX: '2', ...env },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       log: (line) => this.#log(part, line),
     })
