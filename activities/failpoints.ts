@@ -25,6 +25,16 @@ export const EFFECTS = {
   split: 'a refused batch is replaced by its halves',
   release: 'a claimed batch is given back unsettled',
   pause: 'the account is paused',
+  'job-divide': 'batches are divided into bulk jobs',
+  'job-open': "the id of the destination's job is written down",
+  'job-claim': 'the batches of a bulk job are claimed before its upload',
+  'job-uploaded': 'the upload of a bulk job was acknowledged',
+  'job-forget': 'a job of the destination whose upload was not acknowledged is aborted and forgotten',
+  'job-close': 'a bulk job is about to take effect, or about to be told so once more',
+  'job-closed': 'a bulk job was handed over',
+  'job-ended': 'a bulk job has ended',
+  'job-give-back': 'a bulk job of which nothing took effect gives its batches back',
+  'job-settled': 'all batches of a bulk job are settled, or the destination has forgotten it',
   end: 'the run ends',
 } as const
 

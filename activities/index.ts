@@ -1,5 +1,8 @@
 import { heartbeat } from '@temporalio/activity'
 import { noteStarted, setRunState } from '../state/run-row.ts'
+import { collectJob } from './deliver/bulk-collect.ts'
+import { abortJob, closeJob, divideIntoJobs, leftByJobs, openJob, pollJob, uploadJob, type BulkPhase } from './deliver/bulk-job.ts'
+import { bulkStep, type BulkInput } from './deliver/bulk-step.ts'
 import { deliverRange, type RangeInput, type RangeResult } from './deliver/deliver-range.ts'
 import type { Deps } from './deps.ts'
 import { beating } from './failure.ts'
@@ -22,6 +25,15 @@ export function createActivities(deps: Deps) {
     prepare: (run: string): Promise<Prepared> => beating((signal) => prepareRun(deps, run, signal, () => heartbeat())),
     plan: (run: string): Promise<PlanResult> => beating((signal) => makePlan(deps, run, signal)),
     deliver: (input: RangeInput): Promise<RangeResult> => beating((signal) => deliverRange(deps, input, signal)),
+    bulkJobs: (phase: BulkPhase): Promise<{ jobs: number[]; concurrency: number }> => beating(() => divideIntoJobs(deps, phase)),
+    bulkOpen: (input: BulkInput): Promise<boolean> => beating((signal) => bulkStep(deps, input, signal, openJob)),
+    bulkUpload: (input: BulkInput): Promise<boolean> => beating((signal) => bulkStep(deps, input, signal, uploadJob)),
+    bulkClose: (input: BulkInput): Promise<void> => beating((signal) => bulkStep(deps, input, signal, closeJob)),
+    bulkPoll: (input: BulkInput): Promise<string | null> => beating((signal) => bulkStep(deps, input, signal, pollJob)),
+    bulkCollect: (input: BulkInput): Promise<Pick<RangeResult, 'stop' | 'totals'>> =>
+      beating((signal) => bulkStep(deps, input, signal, collectJob)),
+    bulkAbort: (input: BulkInput): Promise<void> => beating((signal) => bulkStep(deps, input, signal, abortJob)),
+    bulkLeft: (phase: BulkPhase): Promise<number> => leftByJobs(deps, phase),
     finish: (input: FinishInput): Promise<string> => finishRun(deps, input),
     noteState: (input: { run: string; state: string | null; waiting: { reason: string; until: string | null } | null }): Promise<void> =>
       effect('note-state', () => setRunState(deps.db, input.run, input.state, input.waiting)),

@@ -188,6 +188,59 @@ export type RecordOutcome =
       readonly message: string
     }
 
+/** What a bulk job does: one operation on one object. */
+export interface BulkRequest extends Pick<WriteRequest, 'object' | 'mode' | 'match'> {
+  readonly op: PlannedRecord['op']
+  /** Every destination field that the sync maps; a record may lack some. */
+  readonly fields: readonly string[]
+}
+
+/** Where a job is, asked by its id. `ended`: it cannot take effect any more (part of it may have); `error` says why it ended early. */
+export type BulkState =
+  | { readonly state: 'open' }
+  | { readonly state: 'running'; readonly processed: number }
+  | { readonly state: 'ended'; readonly error: string | null }
+
+export interface BulkResults {
+  /**
+   * One outcome per record, by its match value: `retry` for one that certainly was not applied, `in_doubt` for one that the
+   * results do not mention.
+   */
+  outcomes(records: readonly PlannedRecord[], gate: RequestGate): Promise<RecordOutcome[]>
+}
+
+/**
+ * Many records in one job of the destination's own: open → upload → close → state … → results → discard. Nothing takes effect before
+ * `close`. All throw ConnectorError; nobody but the caller retries.
+ */
+export interface BulkLoader {
+  /** A phase of a run with at least so many records goes by bulk. */
+  readonly from: number
+  /** Limits of one job; bytes as uploaded. */
+  readonly maxRecords: number
+  readonly maxBytes: number
+  /** Jobs of one run under way at once. */
+  readonly concurrency: number
+  /** At most so many bytes more than its frozen line does a record take. */
+  readonly recordOverheadBytes: (request: BulkRequest) => number
+  /** The new job's id. If the answer is lost, the job stays empty and does nothing. `refused`: this object cannot be loaded by jobs. */
+  open(request: BulkRequest, records: number, gate: RequestGate): Promise<string>
+  /** Once per job, whatever its answer: a job whose upload was not acknowledged can only be aborted. `pages` may be walked twice. */
+  upload(job: string, request: BulkRequest, pages: () => AsyncIterable<readonly PlannedRecord[]>, gate: RequestGate): Promise<void>
+  /** From here on the job takes effect. Repeatable: a job that was closed before stays as it is. */
+  close(job: string, gate: RequestGate): Promise<void>
+  /** A job that the destination does not know (any more) has ended. */
+  state(job: string, gate: RequestGate): Promise<BulkState>
+  /** Asks it to stop; whether it did is to be seen in its state. Repeatable. */
+  abort(job: string, gate: RequestGate): Promise<void>
+  /** Of a job that has ended. Repeatable until it is discarded. */
+  results(job: string, request: BulkRequest, gate: RequestGate): Promise<BulkResults>
+  /** Deletes an ended job with its results. Repeatable. */
+  discard(job: string, gate: RequestGate): Promise<void>
+  /** Aborts and deletes empty jobs of ours that are a day old and that `known` (asked with their ids) does not name. */
+  sweep(object: string, known: (jobs: readonly string[]) => Promise<ReadonlySet<string>>, gate: RequestGate): Promise<void>
+}
+
 export interface Destination {
   readonly batchSize: number
   /** Requests in flight per worker. */
@@ -221,6 +274,13 @@ export interface Destination {
   write(request: WriteRequest, gate: RequestGate): Promise<RecordOutcome[]>
   /** Which records are already as wanted (a delete: gone), read by match value; absent where nothing can be read back (webhook). */
   readBack?(request: WriteRequest, gate: RequestGate): Promise<ReadonlyMap<string, 'as_wanted' | 'differs' | 'absent'>>
+  /** Absent where the destination knows no jobs. */
+  readonly bulk?: BulkLoader
+  /**
+   * The mapped field whose equal values are best sent together (records that share a parent fight for its lock); batches are
+   * grouped by it. Absent or null: none.
+   */
+  groupBy?(fields: readonly FieldDescription[]): string | null
   close(): Promise<void>
 }
 

@@ -28,7 +28,10 @@ export interface HttpRequest {
   readonly path: string
   /** A function is called after `admit`, so that a timestamp in it is fresh. Never appear in messages. */
   readonly headers?: Readonly<Record<string, string>> | (() => Readonly<Record<string, string>>)
-  readonly body?: string | Buffer
+  /** A stream is read as it is sent (chunked); whoever makes it sees to its end. An error in it breaks the request off. */
+  readonly body?: string | Buffer | AsyncIterable<Buffer>
+  /** Gets the body of a 2xx answer as it comes, of any length; `text` is empty then. What it throws breaks the answer off. */
+  readonly receive?: (chunk: Buffer) => void
   /** From the moment the request is handed to its connection; then the connection is destroyed. */
   readonly timeoutMs: number
   readonly gate: RequestGate
@@ -133,7 +136,7 @@ interface Prepared extends HttpRequest {
 }
 
 function exchange(pool: Pool, request: Prepared, label: string, maxBytes: number): Promise<HttpResponse> {
-  const { gate, timeoutMs, what, method, path, headers, body } = request
+  const { gate, timeoutMs, what, method, path, headers, body, receive } = request
   return new Promise((resolve, reject) => {
     let dispatched = false
     let settled = false
@@ -181,6 +184,10 @@ function exchange(pool: Pool, request: Prepared, label: string, maxBytes: number
         answerHeaders = flatten(incoming)
       },
       onResponseData(_controller, chunk) {
+        if (receive && status < 300) {
+          receive(chunk)
+          return
+        }
         size += chunk.length
         if (size > maxBytes) cut(Object.assign(new Error(`the answer is longer than ${maxBytes} bytes`), { code: 'ANSWER_TOO_LONG' }))
         else chunks.push(chunk)
@@ -194,21 +201,25 @@ function exchange(pool: Pool, request: Prepared, label: string, maxBytes: number
       },
     }
     try {
-      pool.dispatch({ method, path, ...(gate.watch ? inHalves(headers, body, gate.watch) : { headers, body: body ?? null }) }, handler)
+      pool.dispatch({ method, path, ...payloadOf(headers, body, gate.watch) }, handler)
     } catch (error) {
       fail(error)
     }
   })
 }
 
+type Payload = Pick<Dispatcher.DispatchOptions, 'headers' | 'body'>
+
+function payloadOf(headers: Readonly<Record<string, string>>, body: HttpRequest['body'], watch: RequestGate['watch']): Payload {
+  if (body === undefined) return { headers, body: null }
+  if (typeof body !== 'string' && !Buffer.isBuffer(body)) return { headers, body: Readable.from(body, { objectMode: false }) }
+  return watch ? inHalves(headers, body, watch) : { headers, body }
+}
+
 /** The same bytes on the wire, in two writes. */
-function inHalves(
-  headers: Readonly<Record<string, string>>,
-  body: string | Buffer | undefined,
-  watch: (moment: 'half') => void,
-): Pick<Dispatcher.DispatchOptions, 'headers' | 'body'> {
-  const bytes = Buffer.from(body ?? '')
-  if (bytes.length === 0) return { headers, body: body ?? null }
+function inHalves(headers: Readonly<Record<string, string>>, body: string | Buffer, watch: (moment: 'half') => void): Payload {
+  const bytes = Buffer.from(body)
+  if (bytes.length === 0) return { headers, body }
   const middle = Math.floor(bytes.length / 2)
   async function* halves(): AsyncGenerator<Buffer> {
     yield bytes.subarray(0, middle)

@@ -27,7 +27,7 @@ export async function publishAdopted(
      )
      update run set plan = id, generation = $3::int + 1, planned = $6, upsert_batches = 0, remove_batches = 0, plan_began_at = $7
      from s where run.id = $2 and run.plan is null`,
-    [sync, run, generation, seq, mappingId, JSON.stringify({ ...counts, holds: [] }), beganAt],
+    [sync, run, generation, seq, mappingId, JSON.stringify({ ...counts, holds: [], bulk: [] }), beganAt],
   )
   if (rowCount !== 1) return false
   await client.query('delete from baseline_segment where sync = $1 and generation <> $2', [sync, generation + 1])

@@ -62,14 +62,15 @@ const openBatch = (row: OpenRow): OpenBatch => ({
   abandoned: row.abandoned,
 })
 
-/** Batches of a run's published plan within a range of seq that are not settled, in order. */
+/** Batches of a run's published plan within a range of seq that are not settled, in order; without those of a bulk job. */
 export async function openBatches(
   db: pg.Pool,
   { run, phase, fromSeq, toSeq }: { run: string; phase: 'upsert' | 'remove'; fromSeq: number; toSeq: number },
 ): Promise<OpenBatch[]> {
   const { rows } = await db.query<OpenRow>(
     `select ${OPEN_COLUMNS} from batch b join run r on r.id = b.run and r.plan = b.plan
-     where b.run = $1 and b.seq between $2 and $3 and b.state in ('planned', 'sending') and b.phase = $4 order by b.seq, b.id`,
+     where b.run = $1 and b.seq between $2 and $3 and b.state in ('planned', 'sending') and b.phase = $4 and b.job is null
+     order by b.seq, b.id`,
     [run, fromSeq, toSeq, phase],
   )
   return rows.map(openBatch)
@@ -125,7 +126,7 @@ export async function claimBatch(db: pg.Pool, batch: { id: number; attempt: numb
 }
 
 /**
- * Gives a claimed batch back, not settled. `applied: 'no'`: nothing of it took effect, it is as before the claim.
+ * Gives a claimed batch back, not settled; it belongs to no bulk job any more. `applied: 'no'`: nothing of it took effect, it is as before the claim.
  * `unknown`: it is in doubt and is read back before it is sent again, not before `waitMs` have passed.
  */
 export async function releaseBatch(
@@ -135,7 +136,7 @@ export async function releaseBatch(
 ): Promise<boolean> {
   const { rowCount } = await db.query(
     `update batch b set state = case when $3 then 'sending' else 'planned' end, doubtful = b.doubtful or $3,
-       not_before = clock_timestamp() + $4 * interval '1 millisecond'
+       not_before = clock_timestamp() + $4 * interval '1 millisecond', job = null
      where b.id = $1 and b.attempt = $2 and b.state = 'sending' and ${ACTIVE_RUN}`,
     [batch.id, batch.attempt, how.applied === 'unknown', how.waitMs],
   )

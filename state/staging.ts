@@ -11,6 +11,8 @@ export interface StagedBatch extends PackedSegment {
   readonly onBooks: boolean
   /** Milliseconds until a doubtful batch may be read back. */
   readonly waitMs: number
+  /** Equal numbers: best sent together; null where the sync groups nothing. */
+  readonly affinity: number | null
 }
 
 export interface PlanCounts {
@@ -30,17 +32,19 @@ export interface PublishedPlan {
   readonly removeBatches: number
   /** Why the run has to wait for a person; empty: it need not. */
   readonly holds: readonly string[]
+  /** Phases that are large enough for bulk jobs. */
+  readonly bulk: readonly ('upsert' | 'remove')[]
 }
 
 /** Writes batches of a plan attempt. They are litter until `publishPlan` names their plan. */
 export async function stageBatches(db: pg.Pool | pg.ClientBase, run: string, plan: string, batches: readonly StagedBatch[]): Promise<void> {
   if (batches.length === 0) return
   await db.query(
-    `insert into batch (run, plan, seq, phase, first_key, last_key, size, ops, payload, entries, doubtful, on_books, not_before)
-     select $1, $2, c.seq, c.phase, c.first_key, c.last_key, c.size, c.ops, c.payload, c.entries, c.doubtful, c.on_books,
+    `insert into batch (run, plan, seq, phase, first_key, last_key, size, ops, payload, entries, doubtful, on_books, affinity, not_before)
+     select $1, $2, c.seq, c.phase, c.first_key, c.last_key, c.size, c.ops, c.payload, c.entries, c.doubtful, c.on_books, c.affinity,
        case when c.wait_ms > 0 then clock_timestamp() + c.wait_ms * interval '1 millisecond' end
-     from unnest($3::int[], $4::text[], $5::bytea[], $6::bytea[], $7::int[], $8::text[], $9::bytea[], $10::bytea[], $11::boolean[], $12::boolean[], $13::float8[])
-       as c (seq, phase, first_key, last_key, size, ops, payload, entries, doubtful, on_books, wait_ms)`,
+     from unnest($3::int[], $4::text[], $5::bytea[], $6::bytea[], $7::int[], $8::text[], $9::bytea[], $10::bytea[], $11::boolean[], $12::boolean[], $13::float8[], $14::smallint[])
+       as c (seq, phase, first_key, last_key, size, ops, payload, entries, doubtful, on_books, wait_ms, affinity)`,
     [
       run,
       plan,
@@ -55,6 +59,7 @@ export async function stageBatches(db: pg.Pool | pg.ClientBase, run: string, pla
       batches.map((b) => b.doubtful),
       batches.map((b) => b.onBooks),
       batches.map((b) => b.waitMs),
+      batches.map((b) => b.affinity),
     ],
   )
 }
@@ -130,7 +135,7 @@ export async function publishPlan(
         run,
         sync,
         published.plan,
-        JSON.stringify({ ...published.counts, holds: published.holds }),
+        JSON.stringify({ ...published.counts, holds: published.holds, bulk: published.bulk }),
         published.upsertBatches,
         published.removeBatches,
         beganAt,

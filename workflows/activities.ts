@@ -13,6 +13,15 @@ export const bookkeeping = step({ startToCloseTimeout: '1 minute', retry })
 export const preparing = step({ startToCloseTimeout: '30 minutes', heartbeatTimeout: '10s', retry })
 export const planning = step({ startToCloseTimeout: '12 hours', heartbeatTimeout: '10s', retry })
 /** Cancelling waits for requests in flight: their outcome is settled, not lost. */
+/** Steps of a bulk job. The long wait for it is this retry, which the activity times itself: a timer of the server, no history. */
+export const bulk = step({
+  startToCloseTimeout: '1 hour',
+  heartbeatTimeout: '10s',
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  retry,
+})
+/** Stopping a job that nobody waits for any more; what is not known after that, the next run finds out. */
+export const stoppingBulk = step({ startToCloseTimeout: '1 hour', scheduleToCloseTimeout: '15 minutes', heartbeatTimeout: '10s', retry })
 export const delivering = step({
   startToCloseTimeout: '1 hour',
   heartbeatTimeout: '10s',

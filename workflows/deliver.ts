@@ -11,6 +11,8 @@ export interface DeliverySteering {
 export interface Phase {
   readonly phase: 'upsert' | 'remove' | 'inherited'
   readonly batches: number
+  /** How many of them are open; all, if it is not said. */
+  readonly open?: number
 }
 
 /** Ranges in flight: enough to keep two workers busy over a range's end. */
@@ -27,12 +29,12 @@ const UNREACHABLE_MS = 60_000
  */
 export async function deliverPhase(
   run: string,
-  { phase, batches }: Phase,
+  { phase, batches, open = batches }: Phase,
   steering: DeliverySteering,
   story: Story,
 ): Promise<'done' | 'continue'> {
-  if (batches === 0) return 'done'
-  let ranges = rangesOf(phase, batches)
+  if (open === 0) return 'done'
+  let ranges = rangesOf(phase, batches, open)
   const startedAt = Date.now()
   let reached = false
 
@@ -81,8 +83,10 @@ interface Wait {
   wholeAccount: boolean
 }
 
-function rangesOf(phase: Phase['phase'], batches: number): Range[] {
-  const size = phase === 'inherited' ? batches : Math.max(LEAST_RANGE, Math.ceil(batches / MOST_RANGES))
+/** Few open batches among many settled ones make few ranges. */
+function rangesOf(phase: Phase['phase'], batches: number, open: number): Range[] {
+  const most = Math.min(MOST_RANGES, Math.ceil(open / LEAST_RANGE))
+  const size = phase === 'inherited' ? batches : Math.max(LEAST_RANGE, Math.ceil(batches / most))
   return Array.from({ length: Math.ceil(batches / size) }, (_, i) => ({
     from: i * size,
     to: Math.min(batches, (i + 1) * size) - 1,

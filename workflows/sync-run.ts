@@ -12,6 +12,7 @@ import {
 } from '@temporalio/workflow'
 import { bookkeeping, planning, preparing } from './activities.ts'
 import { Story } from './story.ts'
+import { deliverInBulk, endJobsOfOlderRuns } from './bulk.ts'
 import { deliverPhase, type DeliverySteering } from './deliver.ts'
 import { failureOf, type RunError } from './failure.ts'
 
@@ -50,6 +51,7 @@ export async function syncRun(input: SyncRunInput): Promise<string> {
     if (!input.resume) await bookkeeping('note the start').noteStart({ run: input.run, temporalRunId: workflowInfo().firstExecutionRunId })
     const prepared = await preparing('freeze the definition, close older runs').prepare(input.run)
     story.prepared(prepared)
+    if (prepared.jobsLeft) await endJobsOfOlderRuns(input.run, prepared.jobsLeft)
     if (prepared.inherited > 0) await deliverPhase(input.run, { phase: 'inherited', batches: prepared.inherited }, steering, story)
     const plan = await planning('compare model and baseline').plan(input.run)
     story.planned(plan)
@@ -72,7 +74,8 @@ export async function syncRun(input: SyncRunInput): Promise<string> {
     await story.delivering()
     for (const phase of ['upsert', 'remove'] as const) {
       const batches = phase === 'upsert' ? plan.upsertBatches : plan.removeBatches
-      const ended = await deliverPhase(input.run, { phase, batches }, steering, story)
+      const open = plan.bulk?.includes(phase) ? await deliverInBulk(input.run, phase, steering, story) : batches
+      const ended = open === 'continue' ? open : await deliverPhase(input.run, { phase, batches, open }, steering, story)
       if (ended === 'continue') await continueAsNew<typeof syncRun>({ ...input, resume: { paused: steering.paused } })
     }
     return story.end(await finish(input.run, 'done', null))

@@ -84,7 +84,7 @@ export async function settleAttempt(ground: DeliveryGround, attempt: Attempt, fa
   const { deps, destination } = ground
   if (attempt.claimed === null) return { done: false, error: attempt.error, waitMs: attempt.error?.retryAfterMs ?? 0 }
   const { claimed, lines, outcomes } = attempt
-  if (!(outcomes instanceof ConnectorError)) return settle(ground, claimed, lines, outcomes, failures)
+  if (!(outcomes instanceof ConnectorError)) return settleOutcomes(ground, claimed, lines, outcomes, failures)
   const error = outcomes
   if (error.kind === 'refused' && claimed.ops.length > 1) {
     const halves = halvesOf(claimed)
@@ -96,7 +96,7 @@ export async function settleAttempt(ground: DeliveryGround, attempt: Attempt, fa
       halves: (ids ?? []).map((id, i) => ({ ...attempt.batch, ...UNTRIED, id, size: halves[i]?.size ?? 0 })),
     }
   }
-  if (error.kind === 'refused') return settle(ground, claimed, lines, [refusedRecord(lines[0] ?? '', error)], failures)
+  if (error.kind === 'refused') return settleOutcomes(ground, claimed, lines, [refusedRecord(lines[0] ?? '', error)], failures)
   const { run, id } = claimed
   const { sync, destination: target } = ground.definition
   deps.journal.batchFailed({ run, sync, destination: target.name, batch: id, kind: error.kind, code: error.code })
@@ -152,13 +152,17 @@ async function sendClaimed(
 }
 
 /** Old match values stay where their row could not be delivered under the new one. */
-async function withoutRefusedRenames(ground: DeliveryGround, claimed: ClaimedBatch, open: readonly number[]): Promise<number[]> {
+export async function withoutRefusedRenames(ground: DeliveryGround, claimed: ClaimedBatch, open: readonly number[]): Promise<number[]> {
   const keys = unpack(claimed.entries).map(({ key }) => key)
   const refused = await refusedInRun(ground.deps.db, { sync: ground.definition.sync, run: claimed.run, keys })
   return open.filter((index) => claimed.ops[index] !== 'x' || !refused.has(keys[index]?.toString('hex') ?? ''))
 }
 
-async function settle(
+/**
+ * Writes down one outcome per record of a claimed batch; what is open lives on as a child batch, or the batch is given back. Throws
+ * only when the state database stays away.
+ */
+export async function settleOutcomes(
   ground: DeliveryGround,
   claimed: ClaimedBatch,
   lines: readonly string[],
@@ -204,7 +208,7 @@ function writeRequest(definition: RunDefinition, claimed: ClaimedBatch, records:
 }
 
 /** Lines begin `{"id":"<32 hex>","op":"upsert"|"delete"`: read without parsing. */
-function recordOf(line: string): PlannedRecord {
+export function recordOf(line: string): PlannedRecord {
   return { id: line.slice(7, 39), op: line.startsWith('delete', 47) ? 'delete' : 'upsert', line }
 }
 

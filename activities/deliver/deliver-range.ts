@@ -7,8 +7,8 @@ import type { Deps } from '../deps.ts'
 import type { RunDefinition } from '../definition.ts'
 import { effect, passing } from '../failpoints.ts'
 import { superseded, withAdvice } from '../failure.ts'
-import { crossedRejected } from '../plan/guards.ts'
 import { attemptBatch, settleAttempt, waitBeforeClaimMs, wentWell, type Attempt, type DeliveryGround } from './deliver-batch.ts'
+import { rejectedStop } from './guard-watch.ts'
 import { lanesOf } from './lanes.ts'
 import { backoffMs } from './retry-policy.ts'
 
@@ -194,9 +194,7 @@ class RangeDelivery {
 
   async #watchRejected(): Promise<void> {
     const totals = await outcomeTotals(this.#ground.deps.db, this.#input.run)
-    const all = totals.delivered + totals.skipped + totals.rejected
-    const message = crossedRejected(this.#ground.definition.spec.guards, { all, rejected: totals.rejected })
-    if (message) this.#stop = { code: 'guard', message }
+    this.#stop ??= rejectedStop(this.#ground.definition, totals)
   }
 
   async result(): Promise<RangeResult> {

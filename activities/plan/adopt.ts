@@ -56,7 +56,7 @@ export async function adoptModel(
       await client.query(taken ? 'commit' : 'rollback')
       return taken
     })
-    return ours ? { counts, holds: [], upsertBatches: 0, removeBatches: 0 } : null
+    return ours ? { counts, holds: [], bulk: [], upsertBatches: 0, removeBatches: 0 } : null
   } catch (error) {
     await client.query('rollback').catch(() => undefined)
     throw error

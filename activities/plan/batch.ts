@@ -52,7 +52,8 @@ export class BatchBuilder {
   flush(): StagedBatch | null {
     const packed = this.#writer.take()
     if (!packed) return null
-    const batch = { ...packed, ...this.#kind, seq: this.seq, ops: this.#ops, payload: packLines(this.#lines), waitMs: this.#waitMs }
+    const payload = packLines(this.#lines)
+    const batch = { ...packed, ...this.#kind, seq: this.seq, ops: this.#ops, payload, waitMs: this.#waitMs, affinity: null }
     this.#lines = []
     this.#ops = ''
     this.#waitMs = 0

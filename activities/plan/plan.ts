@@ -5,7 +5,7 @@ import { hasStaleMatches } from '../../state/books.ts'
 import { chooseGeneration, peekGeneration } from '../../state/fence.ts'
 import { PlanTables } from '../../state/plan-tables.ts'
 import { loadRun, syncState, type RunRecord } from '../../state/run-row.ts'
-import { publishPlan, readStaged, rewriteStaged, type PlanCounts } from '../../state/staging.ts'
+import { publishPlan, readStaged, rewriteStaged, type PlanCounts, type PublishedPlan } from '../../state/staging.ts'
 import { unpack } from '../../state/segment.ts'
 import type { Deps } from '../deps.ts'
 import type { RunDefinition } from '../definition.ts'
@@ -16,6 +16,7 @@ import { partOf } from './batch.ts'
 import { driftingRows } from './drift.ts'
 import { matchHasher, versionIds } from './fingerprint.ts'
 import { crossedGuards } from './guards.ts'
+import { bulkPhases } from './bulk-phases.ts'
 import { comparePass, openGround, withSnapshot, type PassGround } from './open-pass.ts'
 import type { PlanResult } from './result.ts'
 import { StagingSink } from './staging-sink.ts'
@@ -68,8 +69,8 @@ async function planModel(deps: Deps, row: RunRecord, signal: AbortSignal): Promi
 }
 
 function publishedPlan(row: RunRecord): PlanResult {
-  const { holds, ...counts } = row.planned as PlanCounts & { holds: string[] }
-  return { counts, holds, upsertBatches: row.upsertBatches ?? 0, removeBatches: row.removeBatches ?? 0, full: row.full }
+  const { holds, bulk, ...counts } = row.planned as PlanCounts & Pick<PublishedPlan, 'holds' | 'bulk'>
+  return { counts, holds, bulk, upsertBatches: row.upsertBatches ?? 0, removeBatches: row.removeBatches ?? 0, full: row.full }
 }
 
 type PlanInput = { row: RunRecord; definition: RunDefinition; ground: PassGround; generation: number; signal: AbortSignal }
@@ -126,7 +127,8 @@ async function stageAndPublish(
     retried: pass.counts.retried,
   }
   const holds = crossedGuards(definition.spec.guards, { ...counts, baseline: pass.counts.baseline })
-  const published = { plan, counts, holds, upsertBatches: sink.upsertBatches, removeBatches: sink.removeBatches }
+  const bulk = bulkPhases(ground.destination.bulk, counts)
+  const published = { plan, counts, holds, bulk, upsertBatches: sink.upsertBatches, removeBatches: sink.removeBatches }
   const books = {
     invalid: [...sink.invalidRejections.values()],
     settledRejections: sink.settledRejections,
@@ -157,6 +159,7 @@ async function openSink(
     hashMatch,
     encodeMatch: (match) => `{${JSON.stringify(definition.spec.match ?? '')}:${JSON.stringify(match)}}`,
     readBackFirst: row.verify,
+    groupBy: ground.destination.groupBy?.(definition.fields ?? []) ?? null,
   })
   return { hashMatch, sink }
 }

@@ -4,7 +4,8 @@ import type { NewRejection } from '../../state/settle.ts'
 import type { MatchRow, PlanTables, RemovalRow } from '../../state/plan-tables.ts'
 import { REMOVED } from '../../state/segment.ts'
 import { effect } from '../failpoints.ts'
-import { BatchBuilder, displayKey, recordLine, type OpLetter } from './batch.ts'
+import { BatchBuilder, displayKey, recordLine, type StagedRecord } from './batch.ts'
+import { GroupedBatches, type GroupedBatch } from './grouping.ts'
 import type { InvalidRow, PlannedRow, PlanSink, RemovalCandidate } from './pass.ts'
 import { BitSet, HashFilter } from './seen.ts'
 
@@ -18,6 +19,9 @@ export interface DriftWatch {
   due(): boolean
   readBack(): Promise<void>
 }
+
+/** `hash` of its folded match value; null where none is checked. */
+type PlannedRecord = StagedRecord & { readonly hash: Uint8Array | null }
 
 /** Turns what the pass finds into frozen batches in the state database, and gathers what has to be checked once all is seen. */
 export class StagingSink implements PlanSink {
@@ -47,6 +51,8 @@ export class StagingSink implements PlanSink {
     remove: BatchBuilder
     removeDoubtful: BatchBuilder
   }
+  /** Plain upserts where the destination wants them grouped; else null. */
+  readonly #grouped: GroupedBatches<PlannedRecord> | null
   readonly #encodeMatch: (match: string) => string
   #staged: StagedBatch[] = []
   #matches: MatchRow[] = []
@@ -67,6 +73,8 @@ export class StagingSink implements PlanSink {
     encodeMatch: (match: string) => string
     /** Every planned record is read back before it is sent (verify). */
     readBackFirst: boolean
+    /** Destination field whose equal values go together; null: none. */
+    groupBy: string | null
   }) {
     this.#client = input.client
     this.#tables = input.tables
@@ -81,6 +89,9 @@ export class StagingSink implements PlanSink {
       )
     const upsert = () => this.upsertBatches++
     const remove = () => this.removeBatches++
+    const { batchSize: limit, carriesMatch: hasMatch, groupBy } = input
+    const plain = { phase: 'upsert', doubtful: false, onBooks: false } as const
+    this.#grouped = groupBy === null ? null : new GroupedBatches(groupBy, plain, { limit, hasMatch, nextSeq: upsert })
     this.#builders = {
       plain: builder('upsert', false, false, upsert),
       onBooks: builder('upsert', false, true, upsert),
@@ -122,7 +133,8 @@ export class StagingSink implements PlanSink {
 
   planned(row: PlannedRow): void {
     const doubtful = this.#readBackFirst || (row.book !== null && row.book.doubtMs !== null)
-    this.#plan(row, doubtful ? this.#builders.doubtful : row.book ? this.#builders.onBooks : this.#builders.plain)
+    if (this.#grouped && !doubtful && !row.book) this.#planGrouped(row, this.#grouped)
+    else this.#plan(row, doubtful ? this.#builders.doubtful : row.book ? this.#builders.onBooks : this.#builders.plain)
   }
 
   /** An unchanged row that the destination does not have as wanted. Found late, so it is batched apart: a batch is in key order. */
@@ -132,16 +144,34 @@ export class StagingSink implements PlanSink {
   }
 
   #plan(row: PlannedRow, builder: BatchBuilder): void {
+    const record = this.#record(row)
+    const full = builder.add(record)
+    this.#writes(record, full ? full.seq : builder.seq)
+    if (full) this.#staged.push(full)
+  }
+
+  #planGrouped(row: PlannedRow, grouped: GroupedBatches<PlannedRecord>): void {
+    const full = grouped.add(this.#record(row), row.fields)
+    if (full) this.#stageGrouped(full)
+  }
+
+  #stageGrouped({ batch, records }: GroupedBatch<PlannedRecord>): void {
+    for (const record of records) this.#writes(record, batch.seq)
+    this.#staged.push(batch)
+  }
+
+  #record(row: PlannedRow): PlannedRecord {
     this.counts[row.op]++
     const line = recordLine({ id: this.#ids.version(row.key, null), op: 'upsert', key: row.keyTexts, fields: row.fields })
-    const op: OpLetter = row.op === 'added' ? 'a' : 'c'
-    const full = builder.add({ key: row.key, fingerprint: row.fingerprint, match: row.match, op, line, waitMs: row.book?.doubtMs ?? 0 })
-    if (this.#hashMatch && row.match !== null) {
-      const hash = this.#hashMatch(row.match)
-      this.matchFilter.add(hash)
-      this.#matches.push({ hash, key: row.key, seq: full ? full.seq : builder.seq, role: 'p' })
-    }
-    if (full) this.#staged.push(full)
+    const { key, fingerprint, match } = row
+    const hash = this.#hashMatch && match !== null ? this.#hashMatch(match) : null
+    if (hash) this.matchFilter.add(hash)
+    return { key, fingerprint, match, op: row.op === 'added' ? 'a' : 'c', line, waitMs: row.book?.doubtMs ?? 0, hash }
+  }
+
+  /** Notes which batch writes the record's match value. */
+  #writes({ hash, key }: PlannedRecord, seq: number): void {
+    if (hash) this.#matches.push({ hash, key, seq, role: 'p' })
   }
 
   removal(candidate: RemovalCandidate): void {
@@ -210,6 +240,7 @@ export class StagingSink implements PlanSink {
       const batch = builder.flush()
       if (batch) this.#staged.push(batch)
     }
+    for (const batch of this.#grouped?.flush() ?? []) this.#stageGrouped(batch)
     await this.drain()
     await this.#writing
   }

@@ -1,3 +1,4 @@
+import { jobsLeftBehind } from '../../state/bulk-jobs.ts'
 import { baselineSize, compactBaseline, compactionDue } from '../../state/compaction.ts'
 import { loadSync, type SyncConfiguration } from '../../state/configuration.ts'
 import { activateRun } from '../../state/fence.ts'
@@ -13,6 +14,8 @@ const DEFAULT_HOLD = '24h'
 
 export interface Prepared {
   readonly inherited: number
+  /** Bulk jobs of older runs that may still take effect: they are ended before anything is planned. Absent: none. */
+  readonly jobsLeft?: readonly number[]
   readonly full: boolean
   readonly dryRun: boolean
   readonly adopt: boolean
@@ -47,6 +50,7 @@ export async function prepareRun(deps: Deps, run: string, signal: AbortSignal, b
   if (known && row.plan === null) await compactIfDue(deps, row.sync, known, beat)
   return {
     inherited: activated.inherited,
+    jobsLeft: row.dryRun ? [] : await jobsLeftBehind(deps.db, { run, sync: row.sync }),
     full: row.full || isFullByItself(row, definition, known),
     dryRun: row.dryRun,
     adopt: row.adopt,

@@ -16,7 +16,7 @@ before(async () => {
 after(() => db.drop())
 
 const COUNTS = { read: 1, unchanged: 0, added: 1, changed: 0, removed: 0, retried: 0, invalid: 0 }
-const planOf = (plan: string, upsertBatches = 1) => ({ plan, counts: COUNTS, upsertBatches, removeBatches: 0, holds: [] })
+const planOf = (plan: string, upsertBatches = 1) => ({ plan, counts: COUNTS, upsertBatches, removeBatches: 0, holds: [], bulk: [] })
 
 async function activeRun(dryRun = false): Promise<{ sync: string; run: string }> {
   const sync = newSync()
@@ -79,7 +79,7 @@ test('attempts race: one wins, whole; the batches and books of the others are go
     const winners = attempts.filter(({ won }) => won)
     assert.equal(winners.length, 1)
     const [winner] = winners
-    assert.deepEqual(await runRow(run), { plan: winner?.plan, planned: { ...COUNTS, holds: [] }, upsert_batches: winner?.size })
+    assert.deepEqual(await runRow(run), { plan: winner?.plan, planned: { ...COUNTS, holds: [], bulk: [] }, upsert_batches: winner?.size })
     assert.deepEqual(await rejections(sync), [`${winner?.attempt} invalid 1`])
     const { rows } = await db.pool.query<{ plan: string; n: number }>(
       'select plan, count(*) as n from batch where run = $1 group by plan',

@@ -77,7 +77,7 @@ export function staged(seq: number, records: Parameters<typeof pack>[0], more: P
   const lines = Object.keys(records).map((key) => JSON.stringify({ id: key, op: 'upsert', key, fields: {} }))
   const phase = more.phase ?? 'upsert'
   const ops = (phase === 'remove' ? 'r' : 'a').repeat(packed.size)
-  return { ...packed, seq, phase, ops, payload: packLines(lines), doubtful: false, onBooks: false, waitMs: 0, ...more }
+  return { ...packed, seq, phase, ops, payload: packLines(lines), doubtful: false, onBooks: false, waitMs: 0, affinity: null, ...more }
 }
 
 export async function publish(
@@ -93,7 +93,7 @@ export async function publish(
 ): Promise<boolean> {
   await stageBatches(db, run, plan, batches)
   const counts = { read: 0, unchanged: 0, added: 0, changed: 0, removed: 0, retried: 0, invalid: 0 }
-  const published = { plan, counts, upsertBatches: batches.length, removeBatches: 0, holds: [] }
+  const published = { plan, counts, upsertBatches: batches.length, removeBatches: 0, holds: [], bulk: [] }
   return publishPlan(db, { run, sync, published, books, dryRun, beganAt: new Date() })
 }
 

@@ -8,6 +8,16 @@ import { armFailpoints, effect, EFFECTS, FAILPOINTS, MOMENTS, parseFailpoints, p
 /** Statements of state/ that change something and the effect that every call of them goes through. */
 const THROUGH: Readonly<Record<string, keyof typeof EFFECTS>> = {
   acceptRun: 'accept',
+  noteSettled: 'job-settled',
+  giveBack: 'job-give-back',
+  noteEnded: 'job-ended',
+  noteClosed: 'job-closed',
+  claimClose: 'job-close',
+  forgetRemote: 'job-forget',
+  noteUploaded: 'job-uploaded',
+  claimUpload: 'job-claim',
+  noteOpened: 'job-open',
+  assignJobs: 'job-divide',
   activateRun: 'activate',
   cancelQueued: 'end',
   chooseGeneration: 'generation',

@@ -14,7 +14,7 @@ export const hashMatch = (match: string) => createHash('md5').update(match.toLow
 export async function openSink(
   db: pg.Pool,
   work: (ground: { sink: StagingSink; tables: PlanTables; read: () => ReturnType<typeof staged> }) => Promise<void>,
-  options: { readBackFirst?: boolean; carriesMatch?: boolean } = {},
+  options: { readBackFirst?: boolean; carriesMatch?: boolean; groupBy?: string } = {},
 ) {
   const run = await newRun(db, newSync())
   const client = await db.connect()
@@ -30,6 +30,7 @@ export async function openSink(
       hashMatch,
       encodeMatch: (match) => JSON.stringify({ email: match }),
       readBackFirst: options.readBackFirst ?? false,
+      groupBy: options.groupBy ?? null,
     })
     await work({ sink, tables, read: () => staged(db, run) })
   } finally {
