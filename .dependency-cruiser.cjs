@@ -15,7 +15,8 @@ module.exports = {
       name: 'connectors-of-one-system',
       severity: 'error',
       from: { path: '^connectors/(?!sandbox/)([^/]+)/' },
-      to: { path: '^connectors/[^/]+/', pathNot: ['^connectors/$1/', '^connectors/sandbox/'] },
+      // pgwire is what PostgreSQL and Redshift have in common.
+      to: { path: '^connectors/[^/]+/', pathNot: ['^connectors/$1/', '^connectors/(sandbox|pgwire)/'] },
     },
     { name: 'state-knows-nobody', severity: 'error', from: { path: '^state/' }, to: { path: ours, pathNot: '^state/' } },
     {

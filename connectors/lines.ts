@@ -5,6 +5,11 @@ import type { CanonicalText } from './contract.ts'
  * escaped, NULL as `\N`. Sources whose drivers hand out values make their lines in SQL.
  */
 
+/** One line for the fields of a row, its line break included: what `splitLine` takes apart. */
+export function joinLine(fields: readonly CanonicalText[]): string {
+  return `${fields.map((field) => (field === null ? '\\N' : escapeField(field))).join('\t')}\n`
+}
+
 /** The fields of one line, without its line break; null for NULL. */
 export function splitLine(line: string): CanonicalText[] {
   const fields = line.split('\t')
@@ -14,6 +19,12 @@ export function splitLine(line: string): CanonicalText[] {
 
 /** COPY escapes these on output and nothing else; a backslash of the value is doubled, so a bare `\N` is NULL. */
 const ESCAPES: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' }
+
+const LETTERS: ReadonlyMap<string, string> = new Map(Object.entries(ESCAPES).map(([letter, char]) => [char, letter]))
+
+function escapeField(field: string): string {
+  return /[\b\f\n\r\t\v\\]/.test(field) ? field.replace(/[\b\f\n\r\t\v\\]/g, (char) => `\\${LETTERS.get(char) ?? char}`) : field
+}
 
 function unescapeField(field: string): CanonicalText {
   if (!field.includes('\\')) return field

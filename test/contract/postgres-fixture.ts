@@ -1,6 +1,6 @@
 import { createServer } from 'node:net'
 import pg from 'pg'
-import type { Query } from '../../connectors/contract.ts'
+import type { Query, Source } from '../../connectors/contract.ts'
 import { postgres } from '../../connectors/postgres/index.ts'
 import { freshDatabase } from '../harness/database.ts'
 import { eventually, type LogicalType, type SourceFixture, type TableSpec } from './source-fixture.ts'
@@ -37,27 +37,10 @@ export interface PostgresFixture extends SourceFixture {
 }
 
 /** A database of its own whose defaults are as unhelpful as can be, and a role that may not log in. */
-export async function postgresFixture(): Promise<PostgresFixture> {
-  const database = await freshDatabase()
-  const { pool } = database
-  const url = withPassword(database.url)
-  const name = new URL(url).pathname.slice(1)
-  for (const setting of HOSTILE) await pool.query(`alter database ${name} set ${setting}`)
-  await pool.query(`create role ${name}_out nologin password ${pg.escapeLiteral(new URL(url).password)}`)
-  const refused = new URL(url)
-  refused.username = `${name}_out`
-  const unreachable = new URL(url)
-  unreachable.port = String(await closedPort())
-  const backends = `from pg_stat_activity where datname = current_database() and application_name = '${APPLICATION}' and state <> 'idle'`
-  let tables = 0
-
-  return {
-    pool,
-    url,
-    source: postgres.open({ url }),
-    refused: postgres.open({ url: refused.href }),
-    unreachable: postgres.open({ url: unreachable.href }),
-    secrets: [new URL(url).password],
+export function postgresFixture(): Promise<PostgresFixture> {
+  return databaseFixture({
+    open: (url) => postgres.open({ url }),
+    hostile: HOSTILE,
     keyTypes: {
       integer: [
         '10',
@@ -78,9 +61,46 @@ export async function postgresFixture(): Promise<PostgresFixture> {
       timestamp: ['2026-01-31T23:59:59.123456', '2026-01-31T23:59:59', '2026-01-31T23:59:59.5', '-infinity'],
       timestamptz: ['2026-01-31T23:59:59.123456Z', '2026-01-31T23:59:59Z', '2026-01-31T23:59:59.5Z', 'infinity'],
     },
+  })
+}
+
+export interface DatabaseOptions extends Pick<SourceFixture, 'keyTypes'> {
+  readonly open: (url: string) => Source
+  readonly hostile: readonly string[]
+  /** Where the source finds the database, if not at its own address. */
+  readonly via?: (url: string) => Promise<{ readonly url: string } & AsyncDisposable>
+  readonly collation?: string
+}
+
+/** A database on the suite's PostgreSQL for any source that speaks its protocol. */
+export async function databaseFixture({ open, hostile, keyTypes, via, collation }: DatabaseOptions): Promise<PostgresFixture> {
+  const database = await freshDatabase(collation === undefined ? '' : `locale '${collation}' template template0`)
+  const { pool } = database
+  const proxy = await via?.(withPassword(database.url))
+  const url = proxy?.url ?? withPassword(database.url)
+  const name = new URL(url).pathname.slice(1)
+  for (const setting of hostile) await pool.query(`alter database ${name} set ${setting}`)
+  await pool.query(`create role ${name}_out nologin password ${pg.escapeLiteral(new URL(url).password)}`)
+  const refused = new URL(url)
+  refused.username = `${name}_out`
+  const unreachable = new URL(url)
+  unreachable.port = String(await closedPort())
+  const backends = `from pg_stat_activity where datname = current_database() and application_name = '${APPLICATION}' and state <> 'idle'`
+  let tables = 0
+
+  return {
+    pool,
+    url,
+    source: open(url),
+    reopen: () => open(url),
+    refused: open(refused.href),
+    unreachable: open(unreachable.href),
+    secrets: [new URL(url).password],
+    keyTypes,
     badKeyType: 'json',
-    async table(spec) {
-      const table = `suite_${(tables += 1)}`
+    async table(spec, replaced) {
+      const table = replaced !== undefined && 'table' in replaced ? replaced.table : `suite_${(tables += 1)}`
+      if (replaced !== undefined) await pool.query(`drop table ${table}`)
       await createTable(pool, table, spec)
       return { table }
     },
@@ -104,6 +124,7 @@ export async function postgresFixture(): Promise<PostgresFixture> {
         const open = `select 1 from pg_stat_activity where datname = current_database() and application_name = '${APPLICATION}'`
         return (await pool.query(open)).rowCount === 0
       })
+      await proxy?.[Symbol.asyncDispose]()
       await database.drop()
       await dropRole(database.url, `${name}_out`)
     },

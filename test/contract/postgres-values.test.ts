@@ -3,9 +3,10 @@ import { after, before, describe, it } from 'node:test'
 import fc from 'fast-check'
 import pg from 'pg'
 import type { CanonicalText } from '../../connectors/contract.ts'
-import { selectColumns } from '../../connectors/postgres/selection.ts'
+import { selectColumns } from '../../connectors/pgwire/selection.ts'
+import { POSTGRES } from '../../connectors/postgres/dialect.ts'
 import { postgres } from '../../connectors/postgres/index.ts'
-import { modelSql, wrapModel } from '../../connectors/postgres/model-sql.ts'
+import { modelSql, wrapModel } from '../../connectors/pgwire/model-sql.ts'
 import { traitsOf } from '../../connectors/postgres/types.ts'
 import { postgresFixture, type PostgresFixture } from './postgres-fixture.ts'
 import { failure, readAll, request } from './source-fixture.ts'
@@ -145,8 +146,11 @@ describe('PostgreSQL values and keys', { timeout: 120_000 }, () => {
     await fixture.pool.query("insert into indexed select i, repeat('v', 100) from generate_series(1, 20000) i")
     await fixture.pool.query('analyze indexed')
     const column = (name: string, oid: number) => ({ name, kind: 'text' as const, nativeType: '', traits: traitsOf(oid, 'b', 'S') })
-    const { list, orderBy } = selectColumns([column('id', 20), column('v', 25)], { key: ['id'], used: ['v'], serverEncoding: 'UTF8' })
-    const { text } = wrapModel(modelSql({ table: 'indexed' }), list, orderBy)
+    const client = await fixture.pool.connect()
+    const keyOrder = await POSTGRES.keyOrder(client)
+    client.release()
+    const { list, orderBy } = selectColumns([column('id', 20), column('v', 25)], { key: ['id'], used: ['v'], dialect: POSTGRES, keyOrder })
+    const { text } = wrapModel(modelSql({ table: 'indexed' }, { backslashEscapes: false }), list, orderBy)
     const { rows } = await fixture.pool.query<{ 'QUERY PLAN': string }>(`explain ${text}`)
     assert.match(rows.map((line) => line['QUERY PLAN']).join('\n'), /^Index Scan using indexed_pkey/)
   })

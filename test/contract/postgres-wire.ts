@@ -1,7 +1,7 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 
-interface Listening extends AsyncDisposable {
+export interface Listening extends AsyncDisposable {
   readonly port: number
 }
 
@@ -95,7 +95,7 @@ export async function tlsProxy(
   return { ...listening, url: url.href }
 }
 
-async function listen(server: Server): Promise<Listening> {
+export async function listen(server: Server): Promise<Listening> {
   const sockets = new Set<Socket>()
   server.on('connection', (socket) => sockets.add(socket))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -15,6 +15,8 @@ export interface TableSpec {
 /** One warehouse for the suite, made anew for it. */
 export interface SourceFixture {
   readonly source: Source
+  /** The same source, opened anew. */
+  reopen(): Source
   /** Nothing listens there. */
   readonly unreachable: Source
   /** The warehouse is there and does not let us in. */
@@ -24,7 +26,10 @@ export interface SourceFixture {
   /** Types that can be a primary key, with values out of order. */
   readonly keyTypes: Readonly<Partial<Record<LogicalType, readonly string[]>>>
   readonly badKeyType: LogicalType
-  table(spec: TableSpec): Promise<Query>
+  /** Values of a type, where the warehouse's own cannot hold the suite's. */
+  readonly values?: Readonly<Partial<Record<LogicalType, readonly string[]>>>
+  /** A new table, or one in the place of an earlier one: its query stays the same then. */
+  table(spec: TableSpec, replaced?: Query): Promise<Query>
   /** So many rows: integer `id` from 1, text `filler` of 2,000 bytes. */
   many(rows: number): Query
   /** One integer column `id`; its first row takes a minute. */

@@ -9,12 +9,12 @@ export interface TestDatabase {
   drop(): Promise<void>
 }
 
-/** Needs TAILRACE_TEST_PG, the URL of a server where databases may be created; test/run.ts sets it. */
-export async function freshDatabase(): Promise<TestDatabase> {
+/** Needs TAILRACE_TEST_PG, the URL of a server where databases may be created; test/run.ts sets it. `options` are CREATE DATABASE's. */
+export async function freshDatabase(options = ''): Promise<TestDatabase> {
   const server = process.env['TAILRACE_TEST_PG']
   if (!server) throw new Error('TAILRACE_TEST_PG is not set: run the tests by `npm test` or `npm run test:only -- FILE…`')
   const name = `t_${randomBytes(6).toString('hex')}`
-  await admin(server, `create database ${name}`)
+  await admin(server, `create database ${name} ${options}`)
   const url = new URL(server)
   url.pathname = `/${name}`
   const pool = openDatabase(url.href, { max: 10 })

@@ -2,10 +2,18 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { inspect } from 'node:util'
 import { ConnectorError, type ErrorKind } from '../../connectors/errors.ts'
-import { classifyFailure, type Circumstances } from '../../connectors/postgres/errors.ts'
-import { nameSqlstate } from '../../connectors/postgres/sqlstates.ts'
+import { classifyFailure, type Circumstances } from '../../connectors/pgwire/errors.ts'
+import { POSTGRES } from '../../connectors/postgres/dialect.ts'
+import { nameSqlstate } from '../../connectors/pgwire/sqlstates.ts'
 
-const circumstances: Circumstances = { address: 'db:5432', user: 'me', database: 'shop', phase: 'run', statementTimeoutSeconds: 1800 }
+const circumstances: Circumstances = {
+  dialect: POSTGRES,
+  address: 'db:5432',
+  user: 'me',
+  database: 'shop',
+  phase: 'run',
+  statementTimeoutSeconds: 1800,
+}
 
 /** As pg hands on what the server sends. */
 function server(code: string, fields: Record<string, string> = {}): Error {

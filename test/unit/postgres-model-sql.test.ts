@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ConnectorError } from '../../connectors/errors.ts'
-import { lineAndColumn, quoteTable, withoutTerminator, wrapModel } from '../../connectors/postgres/model-sql.ts'
+import { lineAndColumn, quoteTable, withoutTerminator, wrapModel } from '../../connectors/pgwire/model-sql.ts'
 
 describe('model SQL', () => {
   const statements: [string, string][] = [
@@ -21,11 +21,21 @@ describe('model SQL', () => {
     ['', ''],
   ]
   for (const [given, expected] of statements) {
-    it(`ends before its semicolon: ${JSON.stringify(given)}`, () => assert.equal(withoutTerminator(given), expected))
+    it(`ends before its semicolon: ${JSON.stringify(given)}`, () =>
+      assert.equal(withoutTerminator(given, { backslashEscapes: false }), expected))
+  }
+
+  const escaping: [string, string][] = [
+    ["select 'a\\';' as a; -- ' ;", "select 'a\\';' as a"],
+    ["select 'a\\\\'; -- '", "select 'a\\\\'"],
+  ]
+  for (const [given, expected] of escaping) {
+    it(`where a backslash escapes: ${JSON.stringify(given)}`, () =>
+      assert.equal(withoutTerminator(given, { backslashEscapes: true }), expected))
   }
 
   it('stays itself inside the wrapper, a comment at its end included', () => {
-    const wrapped = wrapModel({ text: 'select 1 as a -- end', written: true }, '*')
+    const wrapped = wrapModel({ text: 'select 1 as a -- end', written: true, backslashEscapes: false }, '*')
     assert.equal(wrapped.text, 'select * from (\nselect 1 as a -- end\n) as model')
     assert.equal(wrapped.text.slice(wrapped.offset, wrapped.offset + 8), 'select 1')
   })

@@ -58,7 +58,11 @@ export async function guarded<T>(session: Session, signal: AbortSignal, seconds:
     destroy(session)
     if (signal.aborted) throw cancelled(signal)
     if (late.aborted)
-      throw new ConnectorError('source', `PostgreSQL at ${session.target.address} gave no answer in ${seconds} seconds`, { cause: error })
+      throw new ConnectorError(
+        'source',
+        `${session.target.dialect.title} at ${session.target.address} gave no answer in ${seconds} seconds`,
+        { cause: error },
+      )
     throw classifyFailure(error, circumstances(session.target, 'prepare'))
   } finally {
     signal.removeEventListener('abort', stop)
@@ -68,22 +72,10 @@ export async function guarded<T>(session: Session, signal: AbortSignal, seconds:
 
 /**
  * Opens the read-only snapshot and pins, for this transaction only (a pooler may hand the connection on), every setting that
- * decides how a value is printed; extra_float_digits 3 prints floats so that they read back the same.
+ * decides how a value is printed.
  */
-export async function beginReadOnly({ client }: Session, statementTimeoutSeconds: number): Promise<void> {
-  const settings = {
-    client_encoding: 'UTF8',
-    standard_conforming_strings: 'on',
-    datestyle: 'ISO',
-    timezone: 'UTC',
-    intervalstyle: 'iso_8601',
-    extra_float_digits: '3',
-    bytea_output: 'hex',
-    lc_monetary: 'C',
-    xmlbinary: 'base64',
-    statement_timeout: `${statementTimeoutSeconds}s`,
-    idle_in_transaction_session_timeout: '300s',
-  }
+export async function beginReadOnly({ client, target }: Session, statementTimeoutSeconds: number): Promise<void> {
+  const settings = target.dialect.settings(statementTimeoutSeconds)
   const pinned = Object.entries(settings).map(([name, value]) => `set local ${name} to '${value}'`)
   await client.query(['begin isolation level repeatable read read only', ...pinned].join('; '))
 }
@@ -107,8 +99,8 @@ export async function cancelBackend(target: Target, pid: number): Promise<void> 
 }
 
 export function circumstances(target: Target, phase: Circumstances['phase'], written?: Circumstances['written']): Circumstances {
-  const { address, user, database, statementTimeoutSeconds } = target
-  return { address, user, database, statementTimeoutSeconds, phase, written }
+  const { dialect, address, user, database, statementTimeoutSeconds } = target
+  return { dialect, address, user, database, statementTimeoutSeconds, phase, written }
 }
 
 export function cancelled(signal: AbortSignal): ConnectorError {

@@ -1,9 +1,11 @@
 import { ConnectorError, type ErrorKind } from '../errors.ts'
+import type { Dialect } from './dialect.ts'
 import { lineAndColumn } from './model-sql.ts'
 import { nameSqlstate } from './sqlstates.ts'
 
 /** What was going on when something failed. No field may hold a secret or a row's value. */
 export interface Circumstances {
+  readonly dialect: Pick<Dialect, 'title' | 'advice'>
   readonly address: string
   readonly user: string
   readonly database: string
@@ -50,7 +52,7 @@ const TWO_STATEMENTS = 'the model holds more than one statement; a model is one 
 
 function serverFailure(error: ServerError, circumstances: Circumstances): ConnectorError {
   const { code } = error
-  const where = `PostgreSQL at ${circumstances.address}`
+  const where = `${circumstances.dialect.title} at ${circumstances.address}`
   const make = (kind: ErrorKind, message: string): ConnectorError => new ConnectorError(kind, message, { code, cause: withoutWords(error) })
   if (error.routine === 'exec_parse_message' && code === '42601') return make('config', TWO_STATEMENTS)
   if (code.startsWith('42')) return make('query', classMessage(error, circumstances))
@@ -61,7 +63,7 @@ function serverFailure(error: ServerError, circumstances: Circumstances): Connec
   return make(kind, `${where}: ${named}${advice}`)
 }
 
-/** Parsing sees no rows, so PostgreSQL's words are safe; while rows are made a cast to regclass, say, quotes a value. */
+/** Parsing sees no rows, so the server's words are safe; while rows are made a cast to regclass, say, quotes a value. */
 function classMessage(error: ServerError, circumstances: Circumstances): string {
   const permission = error.code === '42501' && /^permission denied for [a-z ]+ \S+$/.test(error.message)
   if (circumstances.phase === 'run' && !permission) return `the model’s query failed: ${nameSqlstate(error.code)}`
@@ -76,8 +78,6 @@ function position(error: ServerError, { written }: Circumstances): string {
   const { line, column } = lineAndColumn(written.sql, own)
   return ` at line ${line}, column ${column}`
 }
-
-const REPLICA = '; on a replica, turn hot_standby_feedback on or raise max_standby_streaming_delay'
 
 /** By SQLSTATE, then by its class: the kind, and what to do about it. */
 function meaning(code: string, circumstances: Circumstances): readonly [ErrorKind, string] {
@@ -100,7 +100,7 @@ function meaning(code: string, circumstances: Circumstances): readonly [ErrorKin
     case '55P03':
       return ['source', '; a table of the model is locked']
     case '40001':
-      return ['source', REPLICA]
+      return ['source', circumstances.dialect.advice.ended]
     case '25P03':
     case '25P04':
       return ['source', '; the transaction was idle or open for too long']
@@ -109,10 +109,7 @@ function meaning(code: string, circumstances: Circumstances): readonly [ErrorKin
     case '08':
       return ['source', '']
     case '28':
-      return [
-        'auth',
-        ` for user "${circumstances.user}", database "${circumstances.database}"; the role may not log in, or pg_hba.conf does not let it in from here (perhaps only with TLS: sslmode=require)`,
-      ]
+      return ['auth', ` for user "${circumstances.user}", database "${circumstances.database}"${circumstances.dialect.advice.login}`]
     case '40':
     case '53':
     case '58':
@@ -120,7 +117,12 @@ function meaning(code: string, circumstances: Circumstances): readonly [ErrorKin
     case 'XX':
       return ['source', '']
     case '57':
-      return ['source', circumstances.phase === 'connect' ? '; the server starts or stops' : `; the server ended the connection${REPLICA}`]
+      return [
+        'source',
+        circumstances.phase === 'connect'
+          ? '; the server starts or stops'
+          : `; the server ended the connection${circumstances.dialect.advice.ended}`,
+      ]
   }
   return circumstances.phase === 'connect' ? ['source', ''] : ['query', '']
 }
@@ -136,30 +138,30 @@ const UNREACHABLE: Readonly<Record<string, string>> = {
   EACCES: 'this process may not use the socket',
 }
 
-function driverFailure(error: unknown, { address, user, phase }: Circumstances): ConnectorError {
+function driverFailure(error: unknown, { dialect, address, user, phase }: Circumstances): ConnectorError {
+  const where = `${dialect.title} at ${address}`
   const code = nodeCode(error)
   const extra = code === null ? { cause: error } : { cause: error, code }
   const message = error instanceof Error ? error.message : ''
-  const unreachable = (reason: string): ConnectorError =>
-    new ConnectorError('source', `PostgreSQL at ${address} cannot be reached: ${reason}`, extra)
+  const unreachable = (reason: string): ConnectorError => new ConnectorError('source', `${where} cannot be reached: ${reason}`, extra)
   if (code !== null && /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code)) {
     const advice =
       code === 'ERR_TLS_CERT_ALTNAME_INVALID'
         ? 'it is for another host name; use the name it was issued for'
         : 'name the authority that signed it in caFile, or renew it'
-    return new ConnectorError('config', `PostgreSQL at ${address}: its TLS certificate is not trusted (${code}): ${advice}`, extra)
+    return new ConnectorError('config', `${where}: its TLS certificate is not trusted (${code}): ${advice}`, extra)
   }
   if (message === 'The server does not support SSL connections') {
     return new ConnectorError(
       'config',
-      `PostgreSQL at ${address} offers no TLS; turn it on there, or take sslmode and caFile out of the configuration`,
+      `${where} offers no TLS; turn it on there, or take sslmode and caFile out of the configuration`,
       extra,
     )
   }
   if (message.startsWith('SASL') || message.startsWith('Unknown authenticationOk')) {
     return new ConnectorError(
       'auth',
-      `PostgreSQL at ${address} and we agree on no way to authenticate user "${user}"; check that the url holds a password`,
+      `${where} and we agree on no way to authenticate user "${user}"; check that the url holds a password`,
       extra,
     )
   }
@@ -167,7 +169,7 @@ function driverFailure(error: unknown, { address, user, phase }: Circumstances):
   if (known !== undefined) return unreachable(`${known} (${code ?? ''})`)
   if (message === 'timeout expired') return unreachable('no connection in time; check host, port and firewalls')
   if (phase === 'connect') return unreachable(`the connection was lost while it was being set up${code === null ? '' : ` (${code})`}`)
-  return new ConnectorError('source', `PostgreSQL at ${address}: the connection was lost${code === null ? '' : ` (${code})`}`, extra)
+  return new ConnectorError('source', `${where}: the connection was lost${code === null ? '' : ` (${code})`}`, extra)
 }
 
 function nodeCode(error: unknown): string | null {

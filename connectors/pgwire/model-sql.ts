@@ -5,12 +5,15 @@ import { ConnectorError } from '../errors.ts'
 /** The model's statement as the server gets it, and what of it the user wrote. */
 export interface ModelSql {
   readonly text: string
+  /** In this session a backslash in a plain string is an escape. */
+  readonly backslashEscapes: boolean
   /** False where `text` is made from a table's name: positions in it mean nothing to the user. */
   readonly written: boolean
 }
 
-export function modelSql(query: Query): ModelSql {
-  return 'sql' in query ? { text: query.sql, written: true } : { text: `select * from ${quoteTable(query.table)}`, written: false }
+export function modelSql(query: Query, { backslashEscapes }: Pick<ModelSql, 'backslashEscapes'>): ModelSql {
+  const text = 'sql' in query ? query.sql : `select * from ${quoteTable(query.table)}`
+  return { text, backslashEscapes, written: 'sql' in query }
 }
 
 /** A statement around the model; `offset` is the number of characters before the model's own text. */
@@ -22,7 +25,7 @@ export interface Wrapped {
 /** `text` must have been parsed by the server as one statement: only then is nothing but blanks and comments behind its semicolon. */
 export function wrapModel(model: ModelSql, selectList: string, tail = ''): Wrapped {
   const head = `select ${selectList} from (\n`
-  return { text: `${head}${withoutTerminator(model.text)}\n) as model${tail}`, offset: Array.from(head).length }
+  return { text: `${head}${withoutTerminator(model.text, model)}\n) as model${tail}`, offset: Array.from(head).length }
 }
 
 export function quoteName(name: string): string {
@@ -52,30 +55,37 @@ export function quoteTable(table: string): string {
   return parts.join('.')
 }
 
-/** What may hide a semicolon: comments, strings of every kind, quoted names, dollar quotes. Words keep `a$b$` from being one. */
-const TOKEN = new RegExp(
-  [
-    '--[^\\r\\n]*',
-    '\\/\\*',
-    "[eE]'[^'\\\\]*(?:(?:''|\\\\[\\s\\S])[^'\\\\]*)*'",
-    "'[^']*'",
-    '"[^"]*"',
-    '(\\$(?:[A-Za-z_\\u0080-\\uffff][\\w\\u0080-\\uffff]*)?\\$)[\\s\\S]*?\\1',
-    BARE,
-    ';',
-    '[\\s\\S]',
-  ].join('|'),
-  'gy',
-)
+const ESCAPED_STRING = "'[^'\\\\]*(?:(?:''|\\\\[\\s\\S])[^'\\\\]*)*'"
 
-/** The statement up to its terminating semicolon. Expects `standard_conforming_strings` on. */
-export function withoutTerminator(sql: string): string {
+/** What may hide a semicolon: comments, strings of every kind, quoted names, dollar quotes. Words keep `a$b$` from being one. */
+const token = (plainString: string): RegExp =>
+  new RegExp(
+    [
+      '--[^\\r\\n]*',
+      '\\/\\*',
+      `[eE]${ESCAPED_STRING}`,
+      plainString,
+      '"[^"]*"',
+      '(\\$(?:[A-Za-z_\\u0080-\\uffff][\\w\\u0080-\\uffff]*)?\\$)[\\s\\S]*?\\1',
+      BARE,
+      ';',
+      '[\\s\\S]',
+    ].join('|'),
+    'gy',
+  )
+
+const TOKEN = token("'[^']*'")
+const TOKEN_WITH_ESCAPES = token(ESCAPED_STRING)
+
+/** The statement up to its terminating semicolon. */
+export function withoutTerminator(sql: string, { backslashEscapes }: Pick<ModelSql, 'backslashEscapes'>): string {
+  const tokens = backslashEscapes ? TOKEN_WITH_ESCAPES : TOKEN
   let at = 0
   while (at < sql.length) {
-    TOKEN.lastIndex = at
-    const token = TOKEN.exec(sql)?.[0] ?? ''
-    if (token === ';') return sql.slice(0, at)
-    at = token === '/*' ? commentEnd(sql, at) : at + Math.max(token.length, 1)
+    tokens.lastIndex = at
+    const found = tokens.exec(sql)?.[0] ?? ''
+    if (found === ';') return sql.slice(0, at)
+    at = found === '/*' ? commentEnd(sql, at) : at + Math.max(found.length, 1)
   }
   return sql
 }

@@ -19,7 +19,8 @@ export function converter(kind: ValueKind): Convert | null {
     case 'timestamp':
       return (text) => text.replace(/^(\d+-\d\d-\d\d) ([\d:.]+)$/, '$1T$2')
     case 'bytes':
-      return (text) => Buffer.from(text.slice(2), 'hex').toString('base64')
+      // PostgreSQL marks hex digits by `\\x`, Redshift does not.
+      return (text) => Buffer.from(text.startsWith('\\x') ? text.slice(2) : text, 'hex').toString('base64')
     case 'integer':
     case 'decimal':
     case 'float':

@@ -54,12 +54,11 @@ export class SilenceWatch {
   }
 }
 
-/** Whether a backend computes. One that waits to write to us, while nothing arrives here, has lost us. Rejects if it cannot be asked. */
+/** Whether a backend computes. Rejects if it cannot be asked. */
 export async function isWorking(target: Target, pid: number): Promise<boolean> {
-  const asked = "select state = 'active' and wait_event is distinct from 'ClientWrite' as working from pg_stat_activity where pid = $1"
   const late = AbortSignal.timeout(20_000)
   return withSession(target, late, 20, async ({ client }) => {
-    const { rows } = await client.query<{ working: boolean }>(asked, [pid])
-    return rows[0]?.working === true
+    const { rows } = await client.query(target.dialect.working, [pid])
+    return rows.length > 0
   })
 }

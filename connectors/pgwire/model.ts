@@ -1,6 +1,6 @@
 import type { Query } from '../contract.ts'
 import { ConnectorError } from '../errors.ts'
-import { typedColumns, type ModelColumn } from './columns.ts'
+import type { ModelColumn } from './columns.ts'
 import { classifyFailure } from './errors.ts'
 import { modelSql, wrapModel, type ModelSql, type Wrapped } from './model-sql.ts'
 import { prepare, type Prepared } from './prepare.ts'
@@ -8,6 +8,9 @@ import { circumstances, type Session } from './session.ts'
 
 /** Preparing only takes locks; when it lasts longer, something else holds one. */
 export const PREPARE_SECONDS = 60
+
+/** Two backslashes are one where they escape: asked, as Redshift does not tell by a setting. */
+const BACKSLASH = "select length('\\\\') = 1 as escapes"
 
 export interface PreparedModel {
   readonly model: ModelSql
@@ -19,12 +22,13 @@ export interface PreparedModel {
  * within a SELECT, which refuses everything that is not a query. Nothing is run. Needs the transaction of `beginReadOnly`.
  */
 export async function prepareModel(session: Session, query: Query): Promise<PreparedModel> {
-  const model = modelSql(query)
+  const { rows } = await session.client.query<{ escapes: boolean }>(BACKSLASH)
+  const model = modelSql(query, { backslashEscapes: rows[0]?.escapes === true })
   const { fields, parameters } = await prepareStatement(session, model, { text: model.text, offset: 0 })
   if (parameters > 0) throw new ConnectorError('config', 'the model holds a parameter ($1); put the value into its SQL')
   if (fields.length === 0) throw new ConnectorError('config', 'the model returns no columns; a model is one SELECT')
   await prepareWrapped(session, model)
-  return { model, columns: await typedColumns(session.client, fields) }
+  return { model, columns: await session.target.dialect.columns(session.client, fields) }
 }
 
 /** A statement that is valid by itself and no valid part of a query is a command. */

@@ -1,4 +1,3 @@
-import { to as copyTo } from 'pg-copy-streams'
 import { BlockBuilder } from '../blocks.ts'
 import type { CanonicalText, Reading, ReadRequest, RowBlock } from '../contract.ts'
 import { ConnectorError } from '../errors.ts'
@@ -14,23 +13,23 @@ import { isWorking, SilenceWatch } from './silence.ts'
 
 /** Everything up to the first row: connects, opens the snapshot, checks the model and what is asked of it. */
 export async function openReading(target: Target, request: ReadRequest, silenceMs: number): Promise<Reading> {
+  const { dialect } = target
   const session = await openSession(target, request.signal)
   const opened = await guarded(session, request.signal, PREPARE_SECONDS + 30, async () => {
     await beginReadOnly(session, PREPARE_SECONDS)
-    const asked = "select pg_backend_pid() as pid, current_setting('server_encoding') as encoding"
-    const { rows } = await session.client.query<{ pid: number; encoding: string }>(asked)
-    const { pid, encoding } = rows[0] ?? { pid: 0, encoding: 'UTF8' }
+    const { rows } = await session.client.query<{ pid: number }>('select pg_backend_pid() as pid')
+    const keyOrder = await dialect.keyOrder(session.client)
     const { model, columns } = await prepareModel(session, request.query)
-    const selection = selectColumns(columns, { key: request.key, used: request.columns, serverEncoding: encoding })
+    const selection = selectColumns(columns, { key: request.key, used: request.columns, dialect, keyOrder })
     const statement = wrapModel(model, selection.list, selection.orderBy)
     await prepareStatement(session, model, statement)
-    await session.client.query(`set local statement_timeout to '${target.statementTimeoutSeconds}s'`)
-    return { pid, selection, sql: `COPY (${statement.text}) TO STDOUT` }
+    await session.client.query(`set local statement_timeout to '${dialect.statementTimeout(target.statementTimeoutSeconds)}'`)
+    return { pid: rows[0]?.pid ?? 0, selection, sql: statement.text }
   })
-  return new CopyReading({ session, signal: request.signal, silenceMs, ...opened })
+  return new StreamReading({ session, signal: request.signal, silenceMs, ...opened })
 }
 
-class CopyReading implements Reading {
+class StreamReading implements Reading {
   readonly keyCodec: KeyCodec
   readonly #session: Session
   readonly #signal: AbortSignal
@@ -61,18 +60,15 @@ class CopyReading implements Reading {
     const { client, target } = this.#session
     let end: 'complete' | 'failed' | 'abandoned' = 'abandoned'
     const watch = new SilenceWatch({ silenceMs: this.#silenceMs, working: () => isWorking(target, this.#pid), stop: () => this.#lose() })
-    const copy = client.query(copyTo(this.#sql, { highWaterMark: 1 << 18 }))
-    // The iterator reports errors; without a listener one that comes after its end would end the process.
-    copy.on('error', () => {})
+    const { chunks, declared } = target.dialect.rows(client, this.#sql)
     try {
       const builder = new BlockBuilder(this.#selection.keyParts)
       let seen = 0
-      const chunks: AsyncIterator<unknown> = copy[Symbol.asyncIterator]()
       for (;;) {
         watch.waiting()
-        const step: IteratorResult<unknown, unknown> = await chunks.next()
+        const step = await chunks.next()
         watch.arrived()
-        if (step.done === true || !Buffer.isBuffer(step.value)) break
+        if (step.done === true) break
         const block = builder.push(step.value)
         if (block === null) continue
         seen += block.length
@@ -84,10 +80,10 @@ class CopyReading implements Reading {
         yield rest
       }
       watch.waiting()
-      // The row count comes after the last row, in answer to the COPY: when COMMIT is answered, it is there.
+      // A COPY's row count comes after the last row: when COMMIT is answered, it is there.
       await client.query('commit')
-      if (builder.unfinished || copy.rowCount !== seen) {
-        throw new ConnectorError('source', `short read: PostgreSQL declared ${copy.rowCount} rows, ${seen} arrived`)
+      if (builder.unfinished || declared() !== seen) {
+        throw new ConnectorError('source', `short read: ${target.dialect.title} declared ${declared()} rows, ${seen} arrived`)
       }
       end = 'complete'
     } catch (error) {
@@ -117,7 +113,7 @@ class CopyReading implements Reading {
 
   #lose(): void {
     const { target } = this.#session
-    const message = `PostgreSQL at ${target.address}: the connection was lost; nothing came for ${this.#silenceMs / 1000} seconds and the server does not work on the query`
+    const message = `${target.dialect.title} at ${target.address}: the connection was lost; nothing came for ${this.#silenceMs / 1000} seconds and the server does not work on the query`
     this.#lost = new ConnectorError('source', message)
     void this.#stop()
   }

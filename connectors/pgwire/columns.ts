@@ -1,0 +1,39 @@
+import { distance } from 'fastest-levenshtein'
+import type { Column, ValueKind } from '../contract.ts'
+import { ConnectorError } from '../errors.ts'
+import type { KeyPart } from '../keys.ts'
+
+/** How a type is read. `key` is null where it has no order that bytes can carry. */
+export interface TypeTraits {
+  readonly kind: ValueKind
+  readonly key: KeyForm | null
+  /** SQL of the value for the SQL of a column, where it is not the column itself. */
+  readonly sql?: (column: string) => string
+}
+
+/** `own`: the key text is the text that the column itself has (as decoded), so a mapped key column is read once. */
+export interface KeyForm {
+  readonly part: KeyPart
+  readonly own: boolean
+  /** SQL of the key text for the SQL of a column. */
+  readonly sql: (column: string) => string
+}
+
+export function textKey(sql: (column: string) => string, own: boolean): KeyForm {
+  return { part: 'text', own, sql }
+}
+
+/** A column of the model with what reading it takes. */
+export interface ModelColumn extends Column {
+  readonly traits: TypeTraits
+}
+
+/** Pure. Throws `config` with the nearest name and all names there are; so it does for a name that two columns have. */
+export function findColumn(columns: readonly ModelColumn[], name: string): ModelColumn {
+  const [found, twin] = columns.filter((column) => column.name === name)
+  if (twin !== undefined) throw new ConnectorError('config', `the model has more than one column "${name}"; give them different names`)
+  if (found !== undefined) return found
+  const names = columns.map((column) => column.name)
+  const nearest = names.reduce((best, other) => (distance(name, other) < distance(name, best) ? other : best), names[0] ?? '')
+  throw new ConnectorError('config', `the model has no column "${name}"; the nearest is "${nearest}". Its columns: ${names.join(', ')}`)
+}
