@@ -15,6 +15,12 @@ export const ModelSpec = Type.Object(
     source: Name,
     sql: Type.Optional(Type.String({ minLength: 1 })),
     table: Type.Optional(Type.String({ minLength: 1 })),
+    dbtModel: Type.Optional(
+      Type.String({
+        pattern: '^model\\.[^.]+\\..+$',
+        description: 'Unique id of the dbt model that builds the table; `export --format dbt-exposures` goes by it.',
+      }),
+    ),
     primaryKey: Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })]),
   },
   closed,

@@ -60,13 +60,13 @@ class StreamReading implements Reading {
     const { client, target } = this.#session
     let end: 'complete' | 'failed' | 'abandoned' = 'abandoned'
     const watch = new SilenceWatch({ silenceMs: this.#silenceMs, working: () => isWorking(target, this.#pid), stop: () => this.#lose() })
-    const { chunks, declared } = target.dialect.rows(client, this.#sql)
+    const stream = target.dialect.rows(client, this.#sql)
     try {
       const builder = new BlockBuilder(this.#selection.keyParts)
       let seen = 0
       for (;;) {
         watch.waiting()
-        const step = await chunks.next()
+        const step = await stream.chunks.next()
         watch.arrived()
         if (step.done === true) break
         const block = builder.push(step.value)
@@ -82,8 +82,8 @@ class StreamReading implements Reading {
       watch.waiting()
       // A COPY's row count comes after the last row: when COMMIT is answered, it is there.
       await client.query('commit')
-      if (builder.unfinished || declared() !== seen) {
-        throw new ConnectorError('source', `short read: ${target.dialect.title} declared ${declared()} rows, ${seen} arrived`)
+      if (builder.unfinished || stream.declared() !== seen) {
+        throw new ConnectorError('source', `short read: ${target.dialect.title} declared ${stream.declared()} rows, ${seen} arrived`)
       }
       end = 'complete'
     } catch (error) {

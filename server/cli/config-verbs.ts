@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 
 interface Json {
   readonly json?: true
@@ -40,8 +40,13 @@ export function registerConfigVerbs(program: Command): void {
   program
     .command('export')
     .description('print the configuration that is applied now, as documents')
+    .addOption(
+      new Option('--format <format>', 'documents, or exposures for a dbt project: one for every sync on a dbt model')
+        .choices(['documents', 'dbt-exposures'])
+        .default('documents'),
+    )
     .option(...json)
-    .action(async (options: Json) => {
+    .action(async (options: Json & { format: string }) => {
       const { runExport } = await import('./export.ts')
       await runExport(options, process.env)
     })

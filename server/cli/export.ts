@@ -1,5 +1,6 @@
 import { stringify } from 'yaml'
 import { SPECS, type Kind } from '../../state/spec.ts'
+import { dbtExposures } from '../config/dbt-exposures.ts'
 import type { Environment } from '../environment.ts'
 import { apiClient, type ApiClient } from './api-client.ts'
 import { CliError, EXIT } from './exit.ts'
@@ -12,12 +13,19 @@ const COLLECTIONS: readonly (readonly [Kind, string])[] = [
   ['Notification', 'notifications'],
 ]
 
-/** `tailrace export`: everything that is applied, as the documents that would apply it. */
-export async function runExport(options: { readonly json?: boolean }, env: Environment): Promise<void> {
+/** `tailrace export`: everything that is applied, as the documents that would apply it; or what of it a dbt project wants to know. */
+export async function runExport(options: { readonly json?: boolean; readonly format: string }, env: Environment): Promise<void> {
   const client = apiClient(env)
   const documents: Record<string, unknown>[] = []
   for (const [kind, collection] of COLLECTIONS) {
     for (const resource of await listAll(client, collection)) documents.push(asDocument(kind, resource))
+  }
+  if (options.format === 'dbt-exposures') {
+    const exposures = dbtExposures(documents)
+    const content = { version: 2, exposures }
+    process.stdout.write(options.json === true ? `${JSON.stringify(content, null, 2)}\n` : stringify(content, { lineWidth: 0 }))
+    if (exposures.length === 0) process.stderr.write('No sync is on a dbt model: give its Model `dbt: { manifest, model }`, and apply.\n')
+    return
   }
   if (options.json === true) process.stdout.write(`${JSON.stringify(documents, null, 2)}\n`)
   else process.stdout.write(documents.map((document) => stringify(document, { lineWidth: 0 })).join('---\n'))

@@ -2,6 +2,7 @@ import { checkTogether, placed, type DocumentProblem } from '../config/documents
 import type { Environment } from '../environment.ts'
 import { apiClient } from './api-client.ts'
 import { asking, count, loadConfiguration, locate, problemLine, refuseProblems } from './configuration.ts'
+import { dbtModelsOf, dbtText } from './dbt-models.ts'
 import { warningsOf } from './plan-answer.ts'
 
 /** `tailrace validate`: needs the files only; with `connect` the API and a worker as well. */
@@ -23,8 +24,13 @@ export async function runValidate(
     const answer = await asking(documents, json, () => apiClient(env).post('/v1/config/validate', body))
     warnings.push(...locate(warningsOf(answer), documents))
   }
-  if (json) process.stdout.write(`${JSON.stringify({ valid: true, documents: documents.length, problems: [], warnings }, null, 2)}\n`)
-  else for (const warning of warnings) process.stderr.write(`warning: ${problemLine(warning)}\n`)
+  const dbt = dbtModelsOf(documents)
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ valid: true, documents: documents.length, problems: [], warnings, dbt }, null, 2)}\n`)
+  } else {
+    for (const model of dbt) process.stdout.write(dbtText(model))
+    for (const warning of warnings) process.stderr.write(`warning: ${problemLine(warning)}\n`)
+  }
   process.stderr.write(
     `${count(documents.length, 'document')} in ${path}: valid${options.connect === true ? ', sources and destinations asked' : ''}.\n`,
   )

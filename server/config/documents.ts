@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { checkResources, usesOf } from './check.ts'
+import type { DbtModel } from './dbt.ts'
 import type { Finding } from './finding.ts'
 import { resolveLocalForms, type Manifests } from './local-forms.ts'
 import { readDocuments, type Given } from './shape.ts'
@@ -18,6 +19,7 @@ export interface SourceDocument {
   readonly file: string
   /** As the API takes it: plain JSON, `sqlFile` and `dbt` resolved. */
   readonly value: unknown
+  readonly dbt: DbtModel | null
   place(pointer: string): Place
 }
 
@@ -47,7 +49,7 @@ async function readFolder(path: string): Promise<Folder> {
     for (const document of parsed.documents) {
       const resolved = await resolveLocalForms(document.value, file, manifests)
       problems.push(...resolved.issues.map((issue) => ({ file, ...document.place(issue.pointer), ...issue })))
-      documents.push({ file, value: resolved.document, place: (pointer) => document.place(pointer) })
+      documents.push({ file, value: resolved.document, dbt: resolved.dbt, place: (pointer) => document.place(pointer) })
     }
   }
   return { documents, problems, complete }

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { findDbtModel, type DbtModel } from './dbt.ts'
 import type { Issue } from './finding.ts'
-import { didYouMean, nearestNames } from './nearest.ts'
+import { didYouMean } from './nearest.ts'
 
 /** Manifests that were read already, by path: they are large, and many models share one. */
 export type Manifests = Map<string, Promise<unknown>>
@@ -9,36 +10,38 @@ export type Manifests = Map<string, Promise<unknown>>
 interface Resolved {
   readonly document: unknown
   readonly issues: readonly Issue[]
+  /** What the project says of a model that was named by `dbt`. */
+  readonly dbt: DbtModel | null
 }
 
 /** Stands for what could not be read, so that its absence is not told a second time. */
 const UNREADABLE = 'unreadable'
 
 /**
- * Replaces what only the machine with the files can know: a model's `sqlFile` by `sql`, its `dbt` by `table`. Other documents are
+ * Replaces what only the machine with the files can know: a model's `sqlFile` by `sql`, its `dbt` by `table` and `dbtModel`. Other
+ * documents are
  * given back as they are. `file` is the document's own; paths are relative to its folder.
  */
 export async function resolveLocalForms(document: unknown, file: string, manifests: Manifests): Promise<Resolved> {
-  if (!isRecord(document) || document['kind'] !== 'Model') return { document, issues: [] }
+  if (!isRecord(document) || document['kind'] !== 'Model') return { document, issues: [], dbt: null }
   const { sqlFile, dbt, ...rest } = document
-  if (sqlFile === undefined && dbt === undefined) return { document, issues: [] }
+  if (sqlFile === undefined && dbt === undefined) return { document, issues: [], dbt: null }
   const given = ['sql', 'sqlFile', 'table', 'dbt'].filter((key) => document[key] !== undefined)
   if (given.length > 1) {
     const message = `has ${given.map((key) => `"${key}"`).join(' and ')}; only one of them is allowed`
-    return { document: { ...rest, sql: UNREADABLE, table: undefined }, issues: [{ pointer: `/${given.at(-1) ?? ''}`, message }] }
+    return { document: { ...rest, sql: UNREADABLE, table: undefined }, issues: [{ pointer: `/${given.at(-1) ?? ''}`, message }], dbt: null }
   }
-  const found = sqlFile === undefined ? await resolveDbt(dbt, file, manifests) : await readSqlFile(sqlFile, file)
-  const content = found.text ?? UNREADABLE
-  return { document: sqlFile === undefined ? { ...rest, table: content } : { ...rest, sql: content }, issues: found.issues }
+  if (sqlFile !== undefined) {
+    const { text, issues } = await readSqlFile(sqlFile, file)
+    return { document: { ...rest, sql: text ?? UNREADABLE }, issues, dbt: null }
+  }
+  const { model, issues } = await resolveDbt(dbt, file, manifests)
+  if (model === null) return { document: { ...rest, table: UNREADABLE }, issues, dbt: null }
+  return { document: { ...rest, table: model.relation, dbtModel: model.id }, issues, dbt: model }
 }
 
-interface Text {
-  readonly text: string | null
-  readonly issues: readonly Issue[]
-}
-
-async function readSqlFile(sqlFile: unknown, file: string): Promise<Text> {
-  const wrong = (message: string): Text => ({ text: null, issues: [{ pointer: '/sqlFile', message }] })
+async function readSqlFile(sqlFile: unknown, file: string): Promise<{ readonly text: string | null; readonly issues: readonly Issue[] }> {
+  const wrong = (message: string) => ({ text: null, issues: [{ pointer: '/sqlFile', message }] })
   if (typeof sqlFile !== 'string') return wrong('must be the path of a file')
   try {
     const text = (await readFile(resolve(dirname(file), sqlFile), 'utf8')).trim()
@@ -48,8 +51,13 @@ async function readSqlFile(sqlFile: unknown, file: string): Promise<Text> {
   }
 }
 
-async function resolveDbt(dbt: unknown, file: string, manifests: Manifests): Promise<Text> {
-  const wrong = (message: string, pointer = '/dbt'): Text => ({ text: null, issues: [{ pointer, message }] })
+interface Found {
+  readonly model: DbtModel | null
+  readonly issues: readonly Issue[]
+}
+
+async function resolveDbt(dbt: unknown, file: string, manifests: Manifests): Promise<Found> {
+  const wrong = (message: string, pointer = '/dbt'): Found => ({ model: null, issues: [{ pointer, message }] })
   if (!isRecord(dbt) || typeof dbt['manifest'] !== 'string' || typeof dbt['model'] !== 'string') {
     return wrong('must be a mapping with the texts "manifest" and "model"')
   }
@@ -59,40 +67,12 @@ async function resolveDbt(dbt: unknown, file: string, manifests: Manifests): Pro
   const reading = manifests.get(path) ?? readFile(path, 'utf8').then((text): unknown => JSON.parse(text))
   manifests.set(path, reading)
   try {
-    const relation = relationOf(await reading, dbt['model'])
-    return 'wrong' in relation ? wrong(relation.wrong, '/dbt/model') : { text: relation.table, issues: [] }
+    const model = findDbtModel(await reading, dbt['model'])
+    return 'wrong' in model ? wrong(model.wrong, '/dbt/model') : { model, issues: [] }
   } catch (error) {
     const why = error instanceof SyntaxError ? 'it is not JSON' : codeOf(error)
     return wrong(`the manifest ${dbt['manifest']} cannot be read (${why}); \`dbt compile\` writes it`, '/dbt/manifest')
   }
-}
-
-interface DbtModel extends Record<string, unknown> {
-  readonly id: string
-}
-
-/** The relation that a dbt model builds. `wanted` is its name, or its unique id where packages share a name. */
-function relationOf(manifest: unknown, wanted: string): { readonly table: string } | { readonly wrong: string } {
-  const nodes = isRecord(manifest) && isRecord(manifest['nodes']) ? Object.entries(manifest['nodes']) : []
-  const models = nodes.flatMap(([id, node]): DbtModel[] => (isRecord(node) && node['resource_type'] === 'model' ? [{ ...node, id }] : []))
-  const found = models.filter((model) => model['name'] === wanted || model.id === wanted)
-  const [model] = found
-  if (model === undefined) {
-    const names = models.map((known) => String(known['name']))
-    return {
-      wrong: `the manifest has no model "${wanted}"; ${names.length === 0 ? 'it has none at all' : `there are ${nearestNames(wanted, names)}`}`,
-    }
-  }
-  if (found.length > 1)
-    return { wrong: `the manifest has several models "${wanted}": name one by its id, ${found.map(({ id }) => id).join(' or ')}` }
-  if (typeof model['relation_name'] === 'string') return { table: model['relation_name'] }
-  const config = isRecord(model['config']) ? model['config'] : {}
-  if (config['materialized'] === 'ephemeral')
-    return { wrong: `the model "${wanted}" is ephemeral: dbt builds no relation that could be read` }
-  const parts = [model['database'], model['schema'], model['alias'] ?? model['name']].filter(
-    (part) => typeof part === 'string' && part !== '',
-  )
-  return { table: parts.map((part) => `"${String(part).replaceAll('"', '""')}"`).join('.') }
 }
 
 function codeOf(error: unknown): string {

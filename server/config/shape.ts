@@ -110,6 +110,8 @@ function modelIssues(spec: ModelSpec): Issue[] {
     issues.push({ pointer: '', message: 'says nowhere what to read: give one of sql and table' })
   if (spec.sql !== undefined && spec.table !== undefined)
     issues.push({ pointer: '/table', message: 'has "sql" and "table"; only one of them is allowed' })
+  if (spec.dbtModel !== undefined && spec.table === undefined)
+    issues.push({ pointer: '/dbtModel', message: 'names the dbt model that builds "table"; give that as well' })
   const key = Array.isArray(spec.primaryKey) ? spec.primaryKey : [spec.primaryKey]
   const twice = key.find((column, index) => key.indexOf(column) !== index)
   if (twice !== undefined) issues.push({ pointer: '/primaryKey', message: `names the column ${twice} twice` })

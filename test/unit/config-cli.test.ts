@@ -92,6 +92,50 @@ describe('the CLI', () => {
     })
   })
 
+  test('a dbt model: validate shows what the project says of it, export makes the exposures', async () => {
+    const node = {
+      resource_type: 'model',
+      name: 'customers',
+      relation_name: '"dwh"."marts"."customers"',
+      columns: { id: { name: 'id', data_type: 'bigint', description: 'Our own number.' } },
+    }
+    const notNull = {
+      resource_type: 'test',
+      attached_node: 'model.shop.customers',
+      column_name: 'id',
+      config: { enabled: true },
+      test_metadata: { name: 'not_null', kwargs: { column_name: 'id' } },
+    }
+    const files = {
+      'crm.yaml': ALL.replace('sql: select id, email from customers', 'dbt: { manifest: target/manifest.json, model: customers }'),
+      'target/manifest.json': JSON.stringify({ nodes: { 'model.shop.customers': node, 'test.shop.not_null': notNull } }),
+    }
+    await withFolder(files, async (folder) => {
+      const { code, out } = await tailrace(['validate', folder])
+      assert.deepEqual(
+        [code, out],
+        [
+          0,
+          'Model customers: dbt model.shop.customers, relation "dwh"."marts"."customers"\n' +
+            '  primary key id: no dbt test unique (id)\n' +
+            '  id  bigint · Our own number.\n',
+        ],
+      )
+      assert.equal((await tailrace(['apply', folder])).code, 0)
+    })
+    const exported = await tailrace(['export', '--format', 'dbt-exposures', '--json'])
+    const { exposures } = JSON.parse(exported.out) as { exposures: { name: string; depends_on: string[] }[] }
+    assert.deepEqual(
+      exposures.map(({ name, depends_on }) => [name, depends_on]),
+      [['tailrace_customers_to_crm', ["ref('shop', 'customers')"]]],
+    )
+    assert.deepEqual(
+      (await validate({ 'all.yaml': (await tailrace(['export'])).out })).lines,
+      [],
+      'what is exported can be applied without the project',
+    )
+  })
+
   test('plans, applies and exports what can be applied again', async () => {
     await withFolder({ 'crm.yaml': ALL }, async (folder) => {
       const plan = await tailrace(['plan', folder])
