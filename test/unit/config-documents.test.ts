@@ -68,7 +68,7 @@ describe('documents', () => {
       'crm.yaml:23:1: Sync customers-to-crm: unknown key "mtach"; did you mean "match"?',
     ])
     assert.deepEqual(await linesOf(ALL.replace('sql: select', 'query: select')), [
-      'crm.yaml:9:1: Model customers: unknown key "query"; known are source, sql, table, primaryKey',
+      'crm.yaml:9:1: Model customers: unknown key "query"; known are source, sql, table, dbtModel, primaryKey',
     ])
     assert.deepEqual(await linesOf(ALL.replace('accessToken:', 'requestsPerSec: 4, accessToken:')), [
       'crm.yaml:15:11: Destination crm: config: unknown key "requestsPerSec"; did you mean "requestsPerSecond"?',
@@ -143,12 +143,12 @@ guards: { maxRemoved: many, holdFor: 1 day, emptyModel: holt }
 
   test('name connectors that there are, in the role that they have', async () => {
     assert.deepEqual(await linesOf(SOURCE.replace('postgres', 'postgress')), [
-      'crm.yaml:3:1: Source warehouse: connector: there is no connector "postgress" for a Source; there are postgres; did you mean "postgres"?',
+      'crm.yaml:3:1: Source warehouse: connector: there is no connector "postgress" for a Source; there are postgres, redshift; did you mean "postgres"?',
     ])
     const [line] = await linesOf(SOURCE.replace('postgres', 'webhook'))
     assert.equal(
       line,
-      'crm.yaml:3:1: Source warehouse: connector: there is no connector "webhook" for a Source (it is one of a Destination); there are postgres',
+      'crm.yaml:3:1: Source warehouse: connector: there is no connector "webhook" for a Source (it is one of a Destination); there are postgres, redshift',
     )
   })
 

@@ -14,11 +14,11 @@ function generic(name: string, column: string | null, more: Record<string, unkno
     column_name: column,
     attached_node: ID,
     depends_on: { macros: [], nodes: [ID] },
-    config: { enabled: true, where: null, severity: 'ERROR', ...(config as object) },
+    config: { enabled: true, where: null, severity: 'ERROR', ...config },
     test_metadata: {
       name,
       namespace: null,
-      kwargs: { column_name: column, model: '{{ get_where_subquery(ref("customers")) }}', ...(kwargs as object) },
+      kwargs: { column_name: column, model: '{{ get_where_subquery(ref("customers")) }}', ...kwargs },
     },
     ...rest,
   }
