@@ -6,7 +6,7 @@
 
 /** What lasts, and where it is done. */
 export const EFFECTS = {
-  accept: 'a run is accepted: by the API, by a schedule, or because the run that it follows has ended',
+  accept: 'a run is accepted, by the API or by a schedule',
   promote: 'a queued run takes the place of the one that ended',
   start: "the run's workflow is started",
   'note-start': "the workflow's id is written into the run",
@@ -35,7 +35,7 @@ export const EFFECTS = {
   'job-ended': 'a bulk job has ended',
   'job-give-back': 'a bulk job of which nothing took effect gives its batches back',
   'job-settled': 'all batches of a bulk job are settled, or the destination has forgotten it',
-  end: 'the run ends',
+  end: 'the run ends and those that follow it are queued',
 } as const
 
 /** Places in the middle of something. */

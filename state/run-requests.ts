@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type pg from 'pg'
 import { inTransaction } from './database.ts'
+import { endRun, type RunEnd } from './run-row.ts'
 import { getRun, type RunRow } from './runs.ts'
 
 export interface RunRequest {
@@ -143,6 +144,28 @@ async function promote(client: pg.ClientBase, sync: string): Promise<void> {
     `update run set slot = 'active' where sync = $1 and slot = 'next' and not exists (select 1 from run where sync = $1 and slot = 'active')`,
     [sync],
   )
+}
+
+/**
+ * Ends a run as endRun does and queues a run of each sync that follows it, in one transaction: an ended run has its followers.
+ * Those that are not there any more are passed over. Repeatable: a run that has ended is followed no more.
+ */
+export async function endRunFollowed(db: pg.Pool, end: RunEnd, followers: readonly string[]): Promise<string | null> {
+  if (followers.length === 0) return endRun(db, end)
+  return inTransaction(db, async (client) => {
+    const open = await client.query('select 1 from run where id = $1 and finished_at is null for update', [end.run])
+    if (open.rowCount === 1) for (const sync of followers) await follow(client, sync)
+    return endRun(client, end)
+  })
+}
+
+async function follow(client: pg.ClientBase, sync: string): Promise<void> {
+  const request = { sync, trigger: 'after', full: false, verify: false, dryRun: false, adopt: false, onConflict: 'queue' } as const
+  try {
+    await decide(client, request, newRunId())
+  } catch (error) {
+    if (!(error instanceof UnknownSyncError)) throw error
+  }
 }
 
 /** Ends a run that has not begun. False: it has (cancel its workflow then), or it has ended. Listeners are told. */

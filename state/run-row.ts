@@ -70,7 +70,7 @@ export interface RunEnd {
  * Ends a run: state, owed and the fence move together, so that from here on nothing of it has an effect. `done` becomes
  * `succeeded` when nothing is owed and `partial` otherwise. Repeatable: an ended run keeps its end. Gives the state it ended in.
  */
-export async function endRun(db: pg.Pool, end: RunEnd): Promise<string | null> {
+export async function endRun(db: pg.Pool | pg.ClientBase, end: RunEnd): Promise<string | null> {
   const { rows } = await db.query<{ state: string }>(
     `with owed as (select count(*) as n from rejection where sync = $2),
      ended as (

@@ -9,7 +9,8 @@ const step = (options: ActivityOptions) => (summary: string) => proxyActivities<
 
 const retry = { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s' } as const
 
-export const bookkeeping = step({ startToCloseTimeout: '1 minute', retry })
+/** Single statements and calls: a worker that died in one is replaced after this and a second. */
+export const bookkeeping = step({ startToCloseTimeout: '15s', retry })
 export const preparing = step({ startToCloseTimeout: '30 minutes', heartbeatTimeout: '10s', retry })
 export const planning = step({ startToCloseTimeout: '12 hours', heartbeatTimeout: '10s', retry })
 /** Cancelling waits for requests in flight: their outcome is settled, not lost. */

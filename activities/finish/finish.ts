@@ -1,5 +1,5 @@
-import { endRun, loadRun } from '../../state/run-row.ts'
-import { acceptRun } from '../../state/run-requests.ts'
+import { endRunFollowed } from '../../state/run-requests.ts'
+import { loadRun } from '../../state/run-row.ts'
 import { syncsAfter } from '../../state/configuration.ts'
 import type { RunDefinition } from '../definition.ts'
 import { pauseSchedule } from '../launch/schedules.ts'
@@ -14,7 +14,7 @@ export interface FinishInput {
   readonly holds: readonly string[]
 }
 
-/** Ends a run and accepts the runs that wait for it; the reconcile loop starts them. Repeatable. Gives the state it ended in. */
+/** Ends a run and queues the runs that follow it; the reconcile loop starts them. Repeatable. Gives the state it ended in. */
 export async function finishRun(deps: Deps, input: FinishInput): Promise<string> {
   const row = await loadRun(deps.db, input.run)
   if (!row) return 'failed'
@@ -22,23 +22,10 @@ export async function finishRun(deps: Deps, input: FinishInput): Promise<string>
   const waiting = row.dryRun && input.holds.length > 0 ? { reason: input.holds.join('; '), until: null } : null
   const outcome = input.outcome
   if (input.error?.code === 'gone') await pauseSchedule(deps, row.sync, `run ${row.id}: the receiver is gone`)
-  const state = await effect('end', () =>
-    endRun(deps.db, {
-      run: input.run,
-      sync: row.sync,
-      outcome,
-      error: input.error,
-      waiting,
-      mappingId: definition?.mappingId ?? null,
-    }),
-  )
+  const end = { run: row.id, sync: row.sync, outcome, error: input.error, waiting, mappingId: definition?.mappingId ?? null }
+  const followers = outcome === 'done' && !row.dryRun ? await syncsAfter(deps.db, row.sync) : []
+  const state = await effect('end', () => endRunFollowed(deps.db, end, followers))
   if (!row.finished)
     deps.journal.ended({ run: row.id, sync: row.sync, state: state ?? outcome, seconds: row.ageSeconds, code: input.error?.code ?? null })
-  if (!row.dryRun && !row.finished && outcome === 'done') {
-    for (const sync of await syncsAfter(deps.db, row.sync)) {
-      const request = { sync, trigger: 'after', full: false, verify: false, dryRun: false, adopt: false, onConflict: 'queue' } as const
-      await effect('accept', () => acceptRun(deps.db, request))
-    }
-  }
   return state ?? outcome
 }

@@ -110,7 +110,7 @@ export function hubspotClient({
           retryAfterMs: pause.ms,
         })
       }
-      const failure = failureOf({ status, body, what: call.what, writes: call.writes })
+      const failure = failureOf({ status, body, foreign: body === null && text !== '', what: call.what, writes: call.writes })
       if (failure !== null) throw failure
       return { status, body }
     },

@@ -13,11 +13,14 @@ const REFUSALS: ReadonlySet<number> = new Set([400, 404, 409, 413, 422])
 export function failureOf({
   status,
   body,
+  foreign = false,
   what,
   writes,
 }: {
   status: number
   body: JsonObject | null
+  /** There is a body, and it is no JSON object. */
+  foreign?: boolean
   what: string
   writes: boolean
 }): ConnectorError | null {
@@ -40,6 +43,8 @@ export function failureOf({
     return new ConnectorError('config', `${said}: it does not know this object`, { code })
   if (status === 404 && category !== 'OBJECT_NOT_FOUND')
     return new ConnectorError('config', `${said}: this object or path is not there; check object and baseUrl`, { code })
+  // 413 is any server's word about the size; of the others a page instead of JSON comes from something in between, not from HubSpot.
+  if (foreign && status !== 413 && REFUSALS.has(status)) return lost(`${said} with something that is no JSON`, code, writes)
   if (REFUSALS.has(status)) return null
   return new ConnectorError('destination', `${said}, which nothing in its documentation explains; check baseUrl`, { code })
 }

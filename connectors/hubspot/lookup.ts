@@ -5,7 +5,7 @@ import type { HubspotClient } from './client.ts'
 import { foldMatch } from './compare.ts'
 import { RECORD_ID } from './describe.ts'
 import { readRefusal } from './envelope.ts'
-import { isObject, objectAt, objectsAt, textAt } from '../json-object.ts'
+import { isObject, objectAt, objectsAt, textAt, textsAt } from '../json-object.ts'
 import type { HubspotRecord } from './record.ts'
 
 /** A record as HubSpot holds it. */
@@ -19,26 +19,35 @@ export interface Stored {
 /** Further addresses of a contact: a look-up by one of them finds it, though its `email` is another. */
 const ADDITIONAL_EMAILS = 'hs_additional_emails'
 
+export interface LookUp {
+  readonly client: HubspotClient
+  readonly type: string
+  readonly match: string
+  readonly records: readonly HubspotRecord[]
+  readonly properties: readonly string[]
+  readonly gate: RequestGate
+}
+
 /**
- * Reads records by their match values (batch/read, at most 100): folded match value → record. What is not there is absent, without
- * distinction: HubSpot names missing ones in a 207 or leaves them out. Throws `config` if the match field is not unique and
- * `refused` if the call as a whole was refused.
+ * Reads records by their match values (batch/read, at most 100): folded match value → record; what is not there is absent. HubSpot
+ * names missing ones in a 207. What an answer does not mention at all is asked for once more, and is absent only if it is passed over
+ * again (invariant 8: an absence that is not true would create a record twice, or remove none). Throws `config` if the match field is
+ * not unique, `refused` if the call as a whole was refused, `unreachable` for an answer without results.
  */
-export async function lookUp({
-  client,
-  type,
-  match,
-  records,
-  properties,
-  gate,
-}: {
-  client: HubspotClient
-  type: string
-  match: string
-  records: readonly HubspotRecord[]
-  properties: readonly string[]
-  gate: RequestGate
-}): Promise<ReadonlyMap<string, Stored>> {
+export async function lookUp(wanted: LookUp): Promise<ReadonlyMap<string, Stored>> {
+  const { found, missing } = await ask(wanted)
+  const passedOver = wanted.records.filter(({ folded }) => !found.has(folded) && !missing.has(folded))
+  if (passedOver.length === 0) return found
+  return new Map([...found, ...(await ask({ ...wanted, records: passedOver })).found])
+}
+
+interface Answer {
+  readonly found: ReadonlyMap<string, Stored>
+  /** Folded match values that the answer says nobody has. */
+  readonly missing: ReadonlySet<string>
+}
+
+async function ask({ client, type, match, records, properties, gate }: LookUp): Promise<Answer> {
   const byEmail = type === 'contacts' && match === 'email'
   const asked = [...new Set([match, ...properties, ...(byEmail ? [ADDITIONAL_EMAILS] : [])])]
   const idProperty = match === RECORD_ID ? {} : { idProperty: match }
@@ -50,7 +59,9 @@ export async function lookUp({
   }
   const path = `/crm/v3/objects/${encodeURIComponent(type)}/batch/read`
   const reply = await client.call({ method: 'POST', path, body, gate, what: `a look-up of ${type} by ${match}`, writes: false })
-  if (reply.status !== 200 && reply.status !== 207) throw lookUpRefused(reply.status, reply.body, type, match)
+  if (reply.status >= 400) throw lookUpRefused(reply.status, reply.body, type, match)
+  if (!Array.isArray(reply.body?.['results']))
+    throw new ConnectorError('unreachable', `HubSpot answered ${reply.status} to a look-up of ${type} without any results`)
 
   const found = new Map<string, Stored>()
   for (const result of objectsAt(reply.body, 'results')) {
@@ -62,7 +73,8 @@ export async function lookUp({
     for (const alias of aliases) if (alias !== '') found.set(foldMatch(alias), { id, properties: held, alias: true })
     if (typeof own === 'string') found.set(foldMatch(own), { id, properties: held, alias: false })
   }
-  return found
+  const missing = objectsAt(reply.body, 'errors').flatMap((error) => textsAt(objectAt(error, 'context'), 'ids').map(foldMatch))
+  return { found, missing: new Set(missing) }
 }
 
 function texts(properties: unknown): Map<string, string> {

@@ -9,7 +9,7 @@ import { jsonAnswer, type StandInAnswer, type StandInRequest } from './stand-in.
  * - `POST /_sandbox/release` `{"count"?}` lets held requests go on, oldest first, all by default → `{"released"}`
  * - `GET /_sandbox/held?count=N&timeoutSeconds=S` answers as soon as N requests are held → `{"held"}`; 408 after S (30) seconds
  * - `POST /_sandbox/latency` `{"ms"}` · `POST /_sandbox/settings` `{"slug":{…}}` knobs of a stand-in
- * - `GET /_sandbox/report` `{"requests","held","systems":{slug:{"writes","totals","findings"}}}`; `?writes=none` leaves the lists out
+ * - `GET /_sandbox/report` `{"requests","held","faults","systems":{slug:{"writes","totals","findings"}}}`; `?writes=none` leaves the lists out
  * - `GET /_sandbox/records?system=S&object=O&limit=N` `{"total","records"}`, numbers with all digits; `limit=0` only counts
  * - `POST /_sandbox/reset` everything as at start; held requests are dropped, not applied
  */
@@ -64,7 +64,12 @@ function report(state: SandboxState, withWrites: boolean): unknown {
     const { writes, totals, findings } = standIn.report()
     return [standIn.slug, withWrites ? { writes, totals, findings } : { totals, findings }] as const
   })
-  return { requests: [...state.requests.values()], held: state.holds.count, systems: Object.fromEntries(systems) }
+  return {
+    requests: [...state.requests.values()],
+    held: state.holds.count,
+    faults: state.faults.report(),
+    systems: Object.fromEntries(systems),
+  }
 }
 
 function records(state: SandboxState, query: URLSearchParams): unknown {

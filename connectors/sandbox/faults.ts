@@ -7,11 +7,19 @@ import Value from 'typebox/value'
  *
  * `do`: `status` answers with status, headers and body · `html` the same with an HTML page (default 502) · `drop_before` destroys the
  * connection, request not applied · `drop_after` applies, then destroys · `slow` waits `delayMs` · `truncate` announces the whole
- * answer and ends after half of it · `reset_mid_body` sends half of the answer, then a TCP reset · `hold` waits until
- * `POST /_sandbox/release`.
+ * answer and ends after half of it · `reset_mid_body` sends half of the answer, then a TCP reset · `reset_mid_request` reads half of
+ * the request, then a TCP reset, not applied · `partial` applies and leaves every second element out of the answer's `results`, or of
+ * the answer if it is a list · `hold` waits until `POST /_sandbox/release`.
  *
  * `commit`: `none` not applied (default of status and html; the others cannot) · `before` applied first, then the fault (default of
  * slow, truncate, reset_mid_body) · `after` the wait first, then applied, even if the client has gone (default of hold).
+ *
+ * | fault | source |
+ * |---|---|
+ * | status, html | recorded: gateways answer HTML; documented: 524 and 504 after the change was applied |
+ * | drop_before, drop_after, reset_mid_body, reset_mid_request, truncate | inferred: what any connection can do |
+ * | slow | documented: HubSpot's 524 after 100 s, the change may go through; harsher: any delay, any request |
+ * | partial | recorded: HubSpot's batch update leaves merged-away records out in silence; harsher: every second one, any request |
  */
 export const Fault = Type.Object(
   {
@@ -22,7 +30,18 @@ export const Fault = Type.Object(
     ),
     nth: Type.Optional(Type.Integer({ minimum: 1 })),
     times: Type.Optional(Type.Union([Type.Integer({ minimum: 1 }), Type.Literal('always')])),
-    do: Type.Enum(['status', 'html', 'drop_before', 'drop_after', 'slow', 'truncate', 'reset_mid_body', 'hold']),
+    do: Type.Enum([
+      'status',
+      'html',
+      'drop_before',
+      'drop_after',
+      'slow',
+      'truncate',
+      'reset_mid_body',
+      'reset_mid_request',
+      'partial',
+      'hold',
+    ]),
     commit: Type.Optional(Type.Enum(['none', 'before', 'after'])),
     status: Type.Optional(Type.Integer({ minimum: 200, maximum: 599 })),
     headers: Type.Optional(Type.Record(Type.String(), Type.String())),
@@ -46,25 +65,32 @@ export function parseFaults(input: unknown): Fault[] {
 
 /** The list of scripted faults with their counters. */
 export class FaultScript {
-  #armed: { readonly fault: Fault; readonly matches: (path: string) => boolean; seen: number }[] = []
+  #armed: { readonly fault: Fault; readonly matches: (path: string) => boolean; seen: number; struck: number }[] = []
 
   /** Adds to the list. */
   add(faults: readonly Fault[]): void {
-    this.#armed.push(...faults.map((fault) => ({ fault, matches: matcher(fault), seen: 0 })))
+    this.#armed.push(...faults.map((fault) => ({ fault, matches: matcher(fault), seen: 0, struck: 0 })))
   }
 
   /** Counts this request for every fault that it matches; the fault that strikes it, or null. */
   next(slug: string, method: string, path: string): Fault | null {
-    let due: Fault | null = null
+    let due: { readonly fault: Fault; struck: number } | null = null
     for (const armed of this.#armed) {
       const { fault } = armed
       if (fault.on !== slug || (fault.method ?? method).toUpperCase() !== method || !armed.matches(path)) continue
       armed.seen += 1
       const first = fault.nth ?? 1
       const last = fault.times === 'always' ? Infinity : first + (fault.times ?? 1) - 1
-      if (due === null && armed.seen >= first && armed.seen <= last) due = fault
+      if (due === null && armed.seen >= first && armed.seen <= last) due = armed
     }
-    return due
+    if (due === null) return null
+    due.struck += 1
+    return due.fault
+  }
+
+  /** Every fault with how many requests it matched and how often it struck. */
+  report(): { readonly fault: Fault; readonly seen: number; readonly struck: number }[] {
+    return this.#armed.map(({ fault, seen, struck }) => ({ fault, seen, struck }))
   }
 
   clear(): void {

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
+import { parse, stringify } from 'lossless-json'
 import { control } from './control.ts'
 import { FaultScript, type Fault } from './faults.ts'
 import { Holds } from './holds.ts'
@@ -61,29 +62,24 @@ export function createSandbox({ standIns, latencyMs = 0 }: SandboxOptions): Sand
 }
 
 async function serve(state: SandboxState, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-  const chunks: Buffer[] = []
-  for await (const chunk of incoming) if (Buffer.isBuffer(chunk)) chunks.push(chunk)
   const url = new URL(incoming.url ?? '/', 'http://sandbox')
   const [, slug = '', rest = ''] = /^\/([^/]*)(.*)$/.exec(url.pathname) ?? []
-  const request: StandInRequest = {
-    method: incoming.method ?? 'GET',
-    path: rest === '' ? '/' : rest,
-    query: url.searchParams,
-    headers: incoming.headers,
-    body: Buffer.concat(chunks),
-  }
+  const [method, path] = [incoming.method ?? 'GET', rest === '' ? '/' : rest]
+  const head = { method, path, query: url.searchParams, headers: incoming.headers }
+  const standIn = state.standIns.get(slug)
+  const fault = standIn === undefined ? null : state.faults.next(slug, method, path)
+  if (standIn !== undefined) count(state, slug, head)
+  if (fault?.do === 'reset_mid_request') return resetMidRequest(incoming)
+  const request: StandInRequest = { ...head, body: await bodyOf(incoming) }
   if (slug === '_sandbox') {
     send(response, await control(state, request))
     return
   }
-  const standIn = state.standIns.get(slug)
   if (standIn === undefined) {
     send(response, jsonAnswer(404, { error: `no stand-in "${slug}" here`, standIns: [...state.standIns.keys()] }))
     return
   }
 
-  count(state, slug, request)
-  const fault = state.faults.next(slug, request.method, request.path)
   const apply = async (): Promise<StandInAnswer> => standIn.handle(request)
   if (fault !== null) return strike(fault, apply, state.holds, response)
   const answer = await apply()
@@ -91,9 +87,24 @@ async function serve(state: SandboxState, incoming: IncomingMessage, response: S
   send(response, answer)
 }
 
+async function bodyOf(incoming: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of incoming) if (Buffer.isBuffer(chunk)) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+async function resetMidRequest(incoming: IncomingMessage): Promise<void> {
+  const half = Number(incoming.headers['content-length'] ?? 0) / 2
+  let size = 0
+  for await (const chunk of incoming) if (Buffer.isBuffer(chunk) && (size += chunk.length) >= half) break
+  incoming.socket.resetAndDestroy()
+}
+
 async function strike(fault: Fault, apply: () => Promise<StandInAnswer>, holds: Holds, response: ServerResponse): Promise<void> {
   switch (fault.do) {
+    // The latter has struck before the request was read.
     case 'drop_before':
+    case 'reset_mid_request':
       response.destroy()
       return
     case 'drop_after':
@@ -114,10 +125,22 @@ async function strike(fault: Fault, apply: () => Promise<StandInAnswer>, holds: 
       else send(response, first ?? (await apply()))
       return
     }
+    case 'partial':
+      send(response, everySecond(await apply()))
+      return
     case 'truncate':
     case 'reset_mid_body':
       cutShort(response, await apply(), fault.do === 'reset_mid_body')
   }
+}
+
+/** Lists of results lose every second element; a body that is no JSON, or has none, stays. */
+function everySecond(answer: StandInAnswer): StandInAnswer {
+  const body: unknown = answer.body === undefined ? null : parse(answer.body.toString())
+  const thin = (list: readonly unknown[]): unknown[] => list.filter((_, index) => index % 2 === 1)
+  if (Array.isArray(body)) return { ...answer, body: stringify(thin(body)) ?? '' }
+  if (typeof body !== 'object' || body === null || !('results' in body) || !Array.isArray(body.results)) return answer
+  return { ...answer, body: stringify({ ...body, results: thin(body.results) }) ?? '' }
 }
 
 function scripted(fault: Fault): StandInAnswer {
@@ -148,7 +171,7 @@ function send(response: ServerResponse, answer: StandInAnswer): void {
   response.end(body)
 }
 
-function count(state: SandboxState, system: string, { method, path }: StandInRequest): void {
+function count(state: SandboxState, system: string, { method, path }: Pick<StandInRequest, 'method' | 'path'>): void {
   const id = `${system} ${method} ${path}`
   const entry = state.requests.get(id) ?? { system, method, path, count: 0 }
   entry.count += 1

@@ -131,6 +131,20 @@ describe('hubspot modes', { timeout: 60_000 }, () => {
     }
   })
 
+  // A look-up that said nothing had every record count as absent: an upsert in doubt was written twice, a removal never made.
+  test('a look-up that passes records over is asked again; one without results is no answer', async (bench) => {
+    await createContact(bench, { email: 'ada@example.com', plan: 'pro' })
+    const silent = { on: 'hubspot', path: read, do: 'status', status: 200 } as const
+    bench.sandbox.state.faults.add([{ ...silent, body: { status: 'COMPLETE', results: [] } }])
+    assert.deepEqual(await readBack(bench, [ada('a', { plan: 'pro' })], { mode: 'upsert' }), { a: 'as_wanted' })
+    bench.sandbox.state.faults.add([{ ...silent, body: {} }])
+    const error = await connectorError(write(bench, [ada('a', {}, 'delete')], { mode: 'mirror' }))
+    assert.equal(error.kind, 'unreachable')
+    bench.sandbox.state.faults.add([{ on: 'hubspot', path: read, do: 'partial' }])
+    assert.equal((await write(bench, [ada('a', {}, 'delete')], { mode: 'mirror' }))['a']?.status, 'delivered')
+    assert.equal(bench.standIn.report().totals.records, 0)
+  })
+
   test('a merged contact: its additional address updates it, but never removes it', async (bench) => {
     const survivor = await createContact(bench, { email: 'ada@example.com', plan: 'free' })
     const loser = await createContact(bench, { email: 'bob@example.com' })

@@ -24,6 +24,7 @@ const THROUGH: Readonly<Record<string, keyof typeof EFFECTS>> = {
   claimBatch: 'claim',
   compactBaseline: 'compact',
   endRun: 'end',
+  endRunFollowed: 'end',
   freezeDefinition: 'define',
   noteStarted: 'note-start',
   pauseAccount: 'pause',

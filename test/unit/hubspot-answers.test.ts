@@ -108,13 +108,16 @@ describe('hubspot answers', () => {
 
   it('what is neither result nor refusal: who may have applied what', () => {
     const kind = (status: number, text: string, writes = true): string | null =>
-      failureOf({ status, body: parseObject(text), what: 'a batch', writes })?.kind ?? null
+      failureOf({ status, body: parseObject(text), foreign: text.startsWith('<'), what: 'a batch', writes })?.kind ?? null
     const cases: [number, string, string | null, string | null][] = [
       [200, '{}', null, null],
       [204, '', null, null],
       [200, '<html>', 'in_doubt', 'unreachable'],
       [207, '{"resul', 'in_doubt', 'unreachable'],
       [400, '{}', null, null],
+      // A proxy's page had the whole batch split and every record rejected.
+      [400, '<html>', 'in_doubt', 'unreachable'],
+      [413, '<html>', null, null],
       [400, '{"message":"Unable to infer object type from: cars"}', 'config', 'config'],
       [401, '{}', 'auth', 'auth'],
       [403, '{"category":"MISSING_SCOPES"}', 'auth', 'auth'],

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { record } from '../harness/proof.ts'
+import { chosen, WHOLE } from './choice.ts'
+import { CRASH_DESTINATIONS } from './destinations.ts'
+import { requestsOfALife, strike } from './fault-cell.ts'
+import { FAULTS } from './faults.ts'
+import { Ground } from './ground.ts'
+
+/**
+ * Every fault that the sandbox can script, at the first, a middle and the last request of each kind; counted at the destination.
+ * The default suite takes a slice, `npm run test:crash` all of it.
+ */
+const SLICE: Readonly<Record<string, readonly string[]>> = {
+  hubspot: [
+    'answer lost after it was applied, last archive',
+    'applied after the deadline, middle upsert',
+    'silent 200, not applied, first look-up',
+    'every second result left out, middle upsert',
+    'token expired in mid-run, renewed, last archive',
+  ],
+  webhook: [
+    'answer cut in half, middle batch',
+    'applied after the deadline, last batch',
+    'reset in the middle of the request, first batch',
+    'a storm of 429, middle batch',
+  ],
+}
+
+const ABOUT = {
+  title: 'Fault matrix',
+  about:
+    'A sync loads 230 rows, then 215 leave and 10 arrive; in the whole of it one request of a kind, the first, a middle or the last one, ' +
+    'meets the fault. Both runs have to succeed, or to end as the fault demands (403: `auth`), and then the next one does.',
+  rows: 'fault',
+  command: "TAILRACE_ONLY='^ROW,' npm run test:crash",
+}
+
+const PLACES = ['first', 'middle', 'last'] as const
+
+describe('faults', { concurrency: 2 }, () => {
+  for (const destination of CRASH_DESTINATIONS) {
+    const faults = Object.entries({ ...FAULTS, ...destination.faults }).filter(([, fault]) => fault.on?.(destination) ?? true)
+    const cells = faults.flatMap(([row, fault]) =>
+      Object.keys(destination.requests).flatMap((kind) =>
+        PLACES.map((place) => ({ row, fault, kind, place, name: `${row}, ${place} ${kind}` })),
+      ),
+    )
+    const wanted = cells.filter(({ name }) => chosen(name, SLICE[destination.slug] ?? []))
+    if (wanted.length === 0) continue
+    describe(`faults · ${destination.slug}`, { concurrency: 1 }, () => {
+      let ground: Ground
+      let requests: ReadonlyMap<string, number>
+      before(async () => {
+        ground = await Ground.open(destination)
+        requests = await requestsOfALife(ground)
+      })
+      after(() => ground.close())
+      for (const { row, fault, kind, place, name } of wanted) {
+        test(name, async () => {
+          const total = requests.get(kind) ?? 0
+          const nth = { first: 1, middle: Math.ceil(total / 2), last: total }[place]
+          const count = await strike(ground, fault, { kind, nth })
+          if (WHOLE) record('faults', ABOUT, { row, column: `${destination.slug}, ${kind}`, variant: place }, count)
+          assert.deepEqual([count.lost, count.doubled], [0, 0], JSON.stringify(count))
+        })
+      }
+    })
+  }
+})
