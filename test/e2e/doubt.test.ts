@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
-import { Client, Connection } from '@temporalio/client'
-import { accept, createContacts, documents, fault, held, holding, release, report, some, wanted } from '../harness/contacts.ts'
+import { accept, clearFaults, exactlyOnce, fault, held, holding, release, some, startAnew, wanted } from '../harness/contacts.ts'
 import { startStack, type Role, type Stack } from '../harness/stack.ts'
+import { terminate } from '../harness/workflows.ts'
 
 /** The paths of doubt: an answer is lost, a worker dies or freezes, a run is ended from outside. Counted at the destination. */
 const UPSERT = { on: 'hubspot', method: 'POST', path: 'batch/upsert' }
@@ -19,29 +19,14 @@ for (const destination of ['hubspot', 'webhook'] as const) {
       worker = await stack.start('worker')
     })
     after(() => stack.stop())
-    beforeEach(async () => {
-      await fetch(`${stack.sandbox.url}/_sandbox/reset`, { method: 'POST' })
-      await stack.warehouse.query('drop table if exists contacts')
-      await stack.call('DELETE', '/v1/syncs/contacts')
-      await createContacts(stack, some(35))
-      await stack.apply(documents(stack, destination))
-    })
-
-    /** Nothing lost, nothing doubled: every record as the warehouse has it, every version written once. */
-    async function exactlyOnce(versions: number): Promise<void> {
-      assert.deepEqual(await held(stack, destination), await wanted(stack))
-      const { totals, findings } = await report(stack, destination)
-      assert.equal(totals.effective, versions)
-      if (destination === 'hubspot') assert.equal(totals.repeated, 0)
-      else assert.deepEqual(findings['mismatches'], [])
-    }
+    beforeEach(() => startAnew(stack, destination, some(35)))
 
     for (const kind of ['drop_after', 'drop_before', 'truncate', 'reset_mid_body', 'html', 'slow'] as const) {
       test(`the first answer is lost (${kind}): each version takes effect once`, async () => {
         await fault(stack, { ...write, do: kind, ...(kind === 'slow' ? { delayMs: 3_000 } : {}) })
         const run = await stack.run('contacts')
         assert.deepEqual([run.state, run.counts['delivered'], run.counts['inDoubt']], ['succeeded', 35, 0], JSON.stringify(run))
-        await exactlyOnce(35)
+        await exactlyOnce(stack, destination, 35)
       })
     }
 
@@ -49,7 +34,7 @@ for (const destination of ['hubspot', 'webhook'] as const) {
       await fault(stack, { ...write, do: 'status', status: 429, headers: { 'retry-after': '1' }, body: { policyName: 'SECONDLY' } })
       const run = await stack.run('contacts')
       assert.deepEqual([run.state, run.counts['delivered']], ['succeeded', 35], JSON.stringify(run))
-      await exactlyOnce(35)
+      await exactlyOnce(stack, destination, 35)
     })
 
     test('the worker is killed while a request is under way: another one finishes the run', async () => {
@@ -61,7 +46,7 @@ for (const destination of ['hubspot', 'webhook'] as const) {
       await release(stack)
       const run = await stack.ended(id)
       assert.deepEqual([run.state, run.counts['delivered']], ['succeeded', 35], JSON.stringify(run))
-      await exactlyOnce(35)
+      await exactlyOnce(stack, destination, 35)
     })
 
     // A minute and a half: tasks go on being handed to the frozen worker's polls. Once is enough.
@@ -91,7 +76,7 @@ for (const destination of ['hubspot', 'webhook'] as const) {
       const id = await accept(stack)
       await holding(stack, 1)
       await terminate(stack)
-      await fetch(`${stack.sandbox.url}/_sandbox/faults`, { method: 'DELETE' })
+      await clearFaults(stack)
       await release(stack)
       await stack.warehouse.query(`update contacts set name = 'one'`)
       const run = await stack.run('contacts')
@@ -100,13 +85,4 @@ for (const destination of ['hubspot', 'webhook'] as const) {
       assert.deepEqual(await held(stack, destination), await wanted(stack))
     })
   })
-}
-
-async function terminate(stack: Stack): Promise<void> {
-  const connection = await Connection.connect({ address: stack.temporal })
-  try {
-    await new Client({ connection, namespace: stack.namespace }).workflow.getHandle('sync/contacts').terminate('by a test')
-  } finally {
-    await connection.close()
-  }
 }

@@ -5,6 +5,7 @@ import { Client, Connection } from '@temporalio/client'
 import { accept, createContacts, documents, fault, held, holding, release, report, some, wanted } from '../harness/contacts.ts'
 import { eventually } from '../harness/eventually.ts'
 import { startStack, type Role, type Stack } from '../harness/stack.ts'
+import { reset } from '../harness/workflows.ts'
 
 /** Day-to-day operation: schedules, the CLI, retries of refused records, a pod being moved, restarts. */
 let stack: Stack
@@ -139,21 +140,7 @@ test('Reset to the beginning while delivering: the same plan goes on, nothing is
   await fault(stack, { on: 'hubspot', path: 'batch/upsert', do: 'hold', commit: 'before' })
   const id = await accept(stack)
   await holding(stack, 1)
-  const connection = await Connection.connect({ address: stack.temporal })
-  try {
-    const client = new Client({ connection, namespace: stack.namespace })
-    const { events } = await client.workflow.getHandle('sync/contacts').fetchHistory()
-    const completed = events?.find((event) => event.workflowTaskCompletedEventAttributes)?.eventId
-    await connection.workflowService.resetWorkflowExecution({
-      namespace: stack.namespace,
-      workflowExecution: { workflowId: 'sync/contacts' },
-      reason: 'a test',
-      workflowTaskFinishEventId: completed ?? null,
-      requestId: id,
-    })
-  } finally {
-    await connection.close()
-  }
+  await reset(stack, 'start')
   await release(stack)
   const run = await stack.ended(id)
   assert.deepEqual([run.state, run.counts['delivered']], ['succeeded', 30], JSON.stringify(run))

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import type { Run, Stack } from './stack.ts'
 
 /** A small model of contacts and a sync of it to one of the sandbox's destinations. */
@@ -90,6 +91,41 @@ export async function report(
   const found = body.systems[system]
   if (!found) throw new Error(`the sandbox has no ${system}`)
   return { ...found, requests: body.requests.filter((r) => r.system === system) }
+}
+
+/** Nothing lost, nothing doubled: every record as the warehouse has it, and so many versions took effect, each once. */
+export async function exactlyOnce(stack: Stack, system: 'hubspot' | 'webhook', versions: number): Promise<void> {
+  assert.deepEqual(await held(stack, system), await wanted(stack))
+  const { totals, findings } = await report(stack, system)
+  assert.equal(totals.effective, versions)
+  if (system === 'hubspot') assert.equal(totals.repeated, 0)
+  else assert.deepEqual(findings['mismatches'], [])
+}
+
+/** Knobs of the sandbox's stand-ins, by slug. */
+export async function settings(stack: Stack, change: object): Promise<void> {
+  const response = await fetch(`${stack.sandbox.url}/_sandbox/settings`, { method: 'POST', body: JSON.stringify(change) })
+  if (!response.ok) throw new Error(await response.text())
+}
+
+/** Nothing of what was scripted happens any more. */
+export async function clearFaults(stack: Stack): Promise<void> {
+  await fetch(`${stack.sandbox.url}/_sandbox/faults`, { method: 'DELETE' })
+}
+
+/** The sandbox, the model and the sync as at the start, with these contacts. */
+export async function startAnew(
+  stack: Stack,
+  destination: 'hubspot' | 'webhook',
+  contacts: readonly Contact[],
+  sync: object = {},
+  config: object = {},
+): Promise<void> {
+  await fetch(`${stack.sandbox.url}/_sandbox/reset`, { method: 'POST' })
+  await stack.warehouse.query('drop table if exists contacts')
+  await stack.call('DELETE', '/v1/syncs/contacts')
+  await createContacts(stack, contacts)
+  await stack.apply(documents(stack, destination, sync, config))
 }
 
 export async function fault(stack: Stack, ...faults: object[]): Promise<void> {

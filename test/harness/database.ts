@@ -9,9 +9,11 @@ export interface TestDatabase {
   drop(): Promise<void>
 }
 
-/** Needs TAILRACE_TEST_PG, the URL of a server where databases may be created; test/run.ts sets it. `options` are CREATE DATABASE's. */
-export async function freshDatabase(options = ''): Promise<TestDatabase> {
-  const server = process.env['TAILRACE_TEST_PG']
+/**
+ * `server` is the URL of one where databases may be created; the suite's own is in TAILRACE_TEST_PG, which test/run.ts sets.
+ * `options` are CREATE DATABASE's.
+ */
+export async function freshDatabase(options = '', server = process.env['TAILRACE_TEST_PG']): Promise<TestDatabase> {
   if (!server) throw new Error('TAILRACE_TEST_PG is not set: run the tests by `npm test` or `npm run test:only -- FILE…`')
   const name = `t_${randomBytes(6).toString('hex')}`
   await admin(server, `create database ${name} ${options}`)

@@ -25,14 +25,25 @@ export interface Role {
 
 export type Stack = Awaited<ReturnType<typeof startStack>>
 
+/** Servers of a test's own in place of the suite's, to be killed: the state database's PostgreSQL (URL), Temporal (host:port). */
+export interface OwnServers {
+  readonly postgres?: string
+  readonly temporal?: string
+}
+
 /**
  * A whole installation of its own: state database, Temporal namespace, warehouse database, sandbox, and real processes of the
  * compiled product. Needs TAILRACE_TEST_PG and TAILRACE_TEST_TEMPORAL (test/run.ts).
  */
-export async function startStack(extraEnv: Record<string, string> = {}) {
-  const temporal = process.env['TAILRACE_TEST_TEMPORAL']
+export async function startStack(extraEnv: Record<string, string> = {}, own: OwnServers = {}) {
+  const temporal = own.temporal ?? process.env['TAILRACE_TEST_TEMPORAL']
   if (!temporal) throw new Error('TAILRACE_TEST_TEMPORAL is not set: run the tests by `npm test` or `npm run test:only -- FILE…`')
-  const [state, warehouse, sandbox, port] = await Promise.all([freshDatabase(), freshDatabase(), startSandbox({ port: 0 }), freePort()])
+  const [state, warehouse, sandbox, port] = await Promise.all([
+    freshDatabase('', own.postgres),
+    freshDatabase(),
+    startSandbox({ port: 0 }),
+    freePort(),
+  ])
   const namespace = `t-${randomBytes(6).toString('hex')}`
   await createNamespace(temporal, namespace)
   const env: Record<string, string> = {
