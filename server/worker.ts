@@ -41,6 +41,8 @@ export async function runWorker(settings: ServiceSettings): Promise<void> {
     stickyQueueScheduleToStartTimeout: '2s',
     maxCachedWorkflows: MAX_CACHED_WORKFLOWS,
     maxConcurrentActivityTaskExecutions: 40,
+    // A pause or a cancel reaches an activity with the answer to a heartbeat; the SDK would hold those back for 8 of the 10 s they may take.
+    maxHeartbeatThrottleInterval: '2s',
     shutdownGraceTime: SHUTDOWN_GRACE,
     shutdownForceTime: SHUTDOWN_FORCE,
     ...versioning(),

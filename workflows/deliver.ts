@@ -95,14 +95,17 @@ function rangesOf(phase: Phase['phase'], batches: number, open: number): Range[]
   }))
 }
 
-/** A pause cancels the ranges under way; what they had not settled stays open and is delivered after it. */
+/**
+ * A pause cancels the ranges under way; what they had not settled stays open and is delivered after it. It may be over by the time
+ * that they have ended, so what tells it from a cancelled run is that the run's own scope goes on.
+ */
 async function inScope(steering: DeliverySteering, work: () => Promise<unknown>): Promise<void> {
   const scope = new CancellationScope()
   steering.scope = scope
   try {
     await scope.run(work)
   } catch (error) {
-    if (!isCancellation(error) || !steering.paused) throw error
+    if (!isCancellation(error) || CancellationScope.current().consideredCancelled) throw error
   } finally {
     steering.scope = null
   }

@@ -19,8 +19,8 @@ import { failureOf, type RunError } from './failure.ts'
 export interface SyncRunInput {
   readonly run: string
   readonly sync: string
-  /** Set when a long run goes on as new: it is past its plan. */
-  readonly resume?: { readonly paused: boolean }
+  /** Set when a long run goes on as new; `planned`: it is past its plan and its hold. */
+  readonly resume?: { readonly paused: boolean; readonly planned: boolean }
 }
 
 type Answer = 'approved' | 'rejected'
@@ -51,13 +51,18 @@ export async function syncRun(input: SyncRunInput): Promise<string> {
     if (!input.resume) await bookkeeping('note the start').noteStart({ run: input.run, temporalRunId: workflowInfo().firstExecutionRunId })
     const prepared = await preparing('freeze the definition, close older runs').prepare(input.run)
     story.prepared(prepared)
+    const goOnAsNew = (planned: boolean): Promise<never> =>
+      continueAsNew<typeof syncRun>({ ...input, resume: { paused: steering.paused, planned } })
     if (prepared.jobsLeft) await endJobsOfOlderRuns(input.run, prepared.jobsLeft)
-    if (prepared.inherited > 0) await deliverPhase(input.run, { phase: 'inherited', batches: prepared.inherited }, steering, story)
+    if (prepared.inherited > 0) {
+      const ended = await deliverPhase(input.run, { phase: 'inherited', batches: prepared.inherited }, steering, story)
+      if (ended === 'continue') await goOnAsNew(false)
+    }
     const plan = await planning('compare model and baseline').plan(input.run)
     story.planned(plan)
     if (prepared.dryRun || prepared.adopt) return story.end(await finish(input.run, 'done', null, plan.holds))
 
-    if (plan.holds.length > 0 && !input.resume) {
+    if (plan.holds.length > 0 && input.resume?.planned !== true) {
       const until = new Date(Date.now() + prepared.holdForMs).toISOString()
       holding = true
       await story.hold(plan.holds, until)
@@ -76,7 +81,7 @@ export async function syncRun(input: SyncRunInput): Promise<string> {
       const batches = phase === 'upsert' ? plan.upsertBatches : plan.removeBatches
       const open = plan.bulk?.includes(phase) ? await deliverInBulk(input.run, phase, steering, story) : batches
       const ended = open === 'continue' ? open : await deliverPhase(input.run, { phase, batches, open }, steering, story)
-      if (ended === 'continue') await continueAsNew<typeof syncRun>({ ...input, resume: { paused: steering.paused } })
+      if (ended === 'continue') await goOnAsNew(true)
     }
     return story.end(await finish(input.run, 'done', null))
   } catch (error) {

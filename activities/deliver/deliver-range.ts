@@ -73,6 +73,7 @@ class RangeDelivery {
   #unreachable = false
   #reached = false
   #stop: RangeResult['stop'] = null
+  #broken = false
 
   constructor(ground: DeliveryGround, input: RangeInput) {
     this.#ground = ground
@@ -90,7 +91,7 @@ class RangeDelivery {
       if (this.#over() || this.#soonest() - now > LONGEST_WAIT_MS) return
       // Twice as many as may send at once: what is being settled holds no lane.
       const batches = Math.min(2 * destination.concurrency, this.#queue.length)
-      await Promise.all(Array.from({ length: batches }, () => this.#lane()))
+      await this.#allLanes(batches)
     }
   }
 
@@ -101,13 +102,24 @@ class RangeDelivery {
   }
 
   #over(): boolean {
-    return this.#stop !== null || this.#ground.signal.aborted
+    return this.#stop !== null || this.#broken || this.#ground.signal.aborted
   }
 
   /** When something can be done again; infinity: nothing is open. */
   #soonest(): number {
     const ready = this.#queue.reduce((least, item) => Math.min(least, item.readyAtMs), Infinity)
     return Math.max(ready, this.#pausedUntilMs)
+  }
+
+  /** A lane that breaks (the state database is away) ends the others: what they sent is settled, and nothing goes on behind the retry. */
+  async #allLanes(count: number): Promise<void> {
+    const lanes = Array.from({ length: count }, () =>
+      this.#lane().catch((error: unknown) => {
+        this.#broken = true
+        throw error
+      }),
+    )
+    for (const lane of await Promise.allSettled(lanes)) if (lane.status === 'rejected') throw lane.reason
   }
 
   async #lane(): Promise<void> {

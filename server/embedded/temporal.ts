@@ -26,6 +26,8 @@ interface Options {
   /** Default: any free one; a port that is given and taken is an error. */
   readonly port?: number
   readonly uiPort?: number
+  /** Further arguments of `temporal server start-dev`. */
+  readonly extraArgs?: readonly string[]
   readonly log: LogLine
 }
 
@@ -54,6 +56,7 @@ export async function startTemporal(options: Options): Promise<EmbeddedTemporal>
       namespace,
       '--log-level',
       'warn',
+      ...(options.extraArgs ?? []),
     ]
     const child = startChild(options.binary, files === null ? args : [...args, '--db-filename', files.database], {
       env: cleanEnvironment(),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { accept, createContacts, documents, fault, held, holding, release, report, some, wanted } from '../harness/contacts.ts'
 import { startStack, type Stack } from '../harness/stack.ts'
+import { cancelHeard, signal } from '../harness/workflows.ts'
 
 /** What people do with a run: approve, reject, pause, cancel, look first, queue. Counted at the destination. */
 let stack: Stack
@@ -73,6 +74,18 @@ test('paused in mid-delivery: what is under way is settled, the rest goes after 
   const run = await stack.ended(id)
   assert.deepEqual([run.state, run.counts['delivered']], ['succeeded', 40], JSON.stringify(run))
   assert.equal((await report(stack, 'hubspot')).totals.repeated, 0)
+})
+
+test('paused and resumed while a request is still in flight: the run goes on (it ended cancelled)', async () => {
+  await stack.apply(documents(stack, 'hubspot', {}, { timeoutSeconds: 30 }))
+  await fault(stack, { on: 'hubspot', path: 'batch/upsert', do: 'hold' })
+  const id = await accept(stack)
+  await holding(stack, 1)
+  await signal(stack, 'pause', 'resume')
+  await cancelHeard(stack)
+  await release(stack)
+  const run = await stack.ended(id)
+  assert.deepEqual([run.state, run.counts['delivered']], ['succeeded', 40], JSON.stringify(run))
 })
 
 test('cancelled in mid-delivery: requests in flight end and are settled; the next run sends the rest', async () => {

@@ -1,5 +1,9 @@
 import { Client, Connection } from '@temporalio/client'
+import { eventually } from './eventually.ts'
 import type { Stack } from './stack.ts'
+
+/** temporal.api.enums.v1.PendingActivityState */
+const CANCEL_REQUESTED = 3
 
 /** What people do to workflows in Temporal itself, past our API. */
 async function withTemporal<T>(stack: Stack, work: (client: Client) => Promise<T>): Promise<T> {
@@ -57,5 +61,34 @@ export function workflowEnd(stack: Stack, runId: string, sync = 'contacts'): Pro
       const cause = error instanceof Error ? error.cause : undefined
       return cause instanceof Error && 'type' in cause ? String(cause.type) : String(cause ?? error)
     }
+  })
+}
+
+/** Sends the current execution these signals, one right after the other. */
+export function signal(stack: Stack, ...names: readonly string[]): Promise<void> {
+  return withTemporal(stack, async (client) => {
+    for (const name of names) await client.workflow.getHandle('sync/contacts').signal(name)
+  })
+}
+
+/** Waits until the worker knows that what it delivers was cancelled: it learns it with the answer to its next heartbeat. */
+export function cancelHeard(stack: Stack, sync = 'contacts'): Promise<void> {
+  return withTemporal(stack, async (client) => {
+    let first: string | null = null
+    await eventually('a heartbeat after the cancellation', async () => {
+      const { raw } = await client.workflow.getHandle(`sync/${sync}`).describe()
+      const activity = raw.pendingActivities?.find(({ state }) => Number(state) === CANCEL_REQUESTED)
+      const beat = JSON.stringify(activity?.lastHeartbeatTime ?? null)
+      if (activity !== undefined) first ??= beat
+      return first !== null && (activity === undefined || beat !== first) ? true : null
+    })
+  })
+}
+
+/** The execution that this one went on as; null: it did not. */
+export function wentOnAs(stack: Stack, runId: string, sync = 'contacts'): Promise<string | null> {
+  return withTemporal(stack, async (client) => {
+    const { events } = await client.workflow.getHandle(`sync/${sync}`, runId).fetchHistory()
+    return events?.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId ?? null
   })
 }

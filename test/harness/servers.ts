@@ -1,0 +1,65 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../server/embedded/postgres.ts'
+import { findTemporalBinary } from '../../server/embedded/temporal-binary.ts'
+import { startTemporal, type EmbeddedTemporal } from '../../server/embedded/temporal.ts'
+
+/** A state database and a Temporal server of a test's own, to be killed; each comes back on its data, at the same port. */
+export class Servers {
+  readonly #folder: string
+  readonly #binary: string
+  #postgres: EmbeddedPostgres
+  #temporal: EmbeddedTemporal
+
+  static async start(): Promise<Servers> {
+    const folder = await mkdtemp(join(tmpdir(), 'tailrace-servers-'))
+    const configured = process.env['TAILRACE_TEMPORAL_BINARY'] ?? null
+    const binary = await findTemporalBinary({ configured, env: process.env, tell: () => {} })
+    const [postgres, temporal] = await Promise.all([bringPostgres(folder), bringTemporal(folder, binary)])
+    return new Servers(folder, binary, postgres, temporal)
+  }
+
+  private constructor(folder: string, binary: string, postgres: EmbeddedPostgres, temporal: EmbeddedTemporal) {
+    this.#folder = folder
+    this.#binary = binary
+    this.#postgres = postgres
+    this.#temporal = temporal
+  }
+
+  /** As startStack takes them. */
+  get addresses(): { readonly postgres: string; readonly temporal: string } {
+    return { postgres: this.#postgres.url, temporal: this.#temporal.address }
+  }
+
+  /** SIGKILL; away until the promise of what it gives is called and kept. */
+  async killPostgres(): Promise<() => Promise<void>> {
+    const port = Number(new URL(this.#postgres.url).port)
+    await killed(this.#postgres)
+    return async () => void (this.#postgres = await bringPostgres(this.#folder, port))
+  }
+
+  async killTemporal(): Promise<() => Promise<void>> {
+    const port = Number(this.#temporal.address.split(':')[1])
+    await killed(this.#temporal)
+    return async () => void (this.#temporal = await bringTemporal(this.#folder, this.#binary, port))
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#postgres.stop(), this.#temporal.stop()])
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+}
+
+function bringPostgres(folder: string, port?: number): Promise<EmbeddedPostgres> {
+  return startEmbeddedPostgres({ dataDir: join(folder, 'postgres'), ...(port === undefined ? {} : { port }), log: () => {} })
+}
+
+function bringTemporal(folder: string, binary: string, port?: number): Promise<EmbeddedTemporal> {
+  return startTemporal({ binary, dataDir: join(folder, 'temporal'), ...(port === undefined ? {} : { port }), log: () => {} })
+}
+
+async function killed(server: EmbeddedPostgres | EmbeddedTemporal): Promise<void> {
+  server.child.process.kill('SIGKILL')
+  await server.child.ended
+}
