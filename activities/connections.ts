@@ -9,13 +9,17 @@ export interface Endpoint {
   readonly config: Record<string, unknown>
 }
 
+/** No activity delivers for longer: a destination that nobody asked for meanwhile is in nobody's hands. */
+const UNUSED_MS = 3_600_000
+
 /**
- * Opens sources and destinations with their references resolved anew each time, so that a rotated secret needs no restart. One
- * open destination per name is kept (it holds the connection pool); when its resolved config changes it is replaced.
+ * Opens sources and destinations with their references resolved anew each time, so that a rotated secret needs no restart. An open
+ * destination is kept (it holds the connection pool) by name and resolved config: a run goes by the one that was frozen for it, and must
+ * not lose its connections because another run's is newer.
  */
 export class Connections {
   readonly #secrets: SecretSources
-  readonly #open = new Map<string, { fingerprint: string; destination: Destination }>()
+  readonly #open = new Map<string, { name: string; destination: Destination; usedAtMs: number }>()
 
   constructor(secrets: SecretSources) {
     this.#secrets = secrets
@@ -29,21 +33,34 @@ export class Connections {
   async destination(endpoint: Endpoint): Promise<{ connector: DestinationConnector; destination: Destination }> {
     const connector = destinationConnector(endpoint.connector)
     const config = await resolveReferences(endpoint.config, this.#secrets, connector.config)
+    const now = performance.now()
     const fingerprint = createHash('sha256')
-      .update(JSON.stringify([endpoint.connector, config]))
+      .update(JSON.stringify([endpoint.name, endpoint.connector, config]))
       .digest('hex')
-    const known = this.#open.get(endpoint.name)
-    if (known?.fingerprint === fingerprint) return { connector, destination: known.destination }
+    const known = this.#open.get(fingerprint)
+    if (known) {
+      known.usedAtMs = now
+      return { connector, destination: known.destination }
+    }
     const destination = connector.open(config)
-    this.#open.set(endpoint.name, { fingerprint, destination })
-    // Requests in flight on the old one end by themselves; close waits for them.
-    if (known) await known.destination.close()
+    this.#open.set(fingerprint, { name: endpoint.name, destination, usedAtMs: now })
+    await this.#closeUnused(now)
     return { connector, destination }
   }
 
-  /** Destinations that were used here. */
+  async #closeUnused(now: number): Promise<void> {
+    const unused = [...this.#open].filter(([, { usedAtMs }]) => now - usedAtMs > UNUSED_MS)
+    for (const [fingerprint] of unused) this.#open.delete(fingerprint)
+    await Promise.all(unused.map(([, { destination }]) => destination.close()))
+  }
+
+  /** Destinations that were used here, each as it was used last. */
   used(): { readonly name: string; readonly destination: Destination }[] {
-    return [...this.#open].map(([name, { destination }]) => ({ name, destination }))
+    const oldestFirst = [...this.#open.values()].sort((a, b) => a.usedAtMs - b.usedAtMs)
+    return [...new Map(oldestFirst.map(({ name, destination }) => [name, destination]))].map(([name, destination]) => ({
+      name,
+      destination,
+    }))
   }
 
   async close(): Promise<void> {

@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test'
 import { findTemporalBinary } from '../../server/embedded/temporal-binary.ts'
 import { startTemporal, type EmbeddedTemporal } from '../../server/embedded/temporal.ts'
 import { accept, clearFaults, exactlyOnce, fault, held, holding, release, report, some, startAnew, wanted } from '../harness/contacts.ts'
+import { TEN_EVENTS_ARE_LONG } from '../harness/servers.ts'
 import { startStack, type Run, type Stack } from '../harness/stack.ts'
 import { cancelHeard, terminate, wentOnAs } from '../harness/workflows.ts'
 
@@ -16,8 +17,7 @@ before(async () => {
     env: process.env,
     tell: () => {},
   })
-  const extraArgs = ['--dynamic-config-value', 'limit.historyCount.suggestContinueAsNew=10']
-  temporal = await startTemporal({ binary, dataDir: null, extraArgs, log: () => {} })
+  temporal = await startTemporal({ binary, dataDir: null, extraArgs: TEN_EVENTS_ARE_LONG, log: () => {} })
   stack = await startStack({}, { temporal: temporal.address })
   await stack.start('api')
   await stack.start('worker')
@@ -67,7 +67,7 @@ test('a run that is paused when it goes on as new stays paused, until it is resu
 })
 
 test('a run that goes on as new while it sends an older batch again does so before it plans (the batch was left out)', async () => {
-  await startAnew(stack, 'webhook', some(10))
+  await startAnew(stack, 'webhook', some(10), {}, { timeoutSeconds: 30 })
   await stack.run('contacts')
   await stack.warehouse.query(`update contacts set name = 'B'`)
   await fault(stack, { on: 'webhook', do: 'hold', commit: 'before' })
@@ -75,10 +75,10 @@ test('a run that goes on as new while it sends an older batch again does so befo
   await holding(stack, 1)
   await terminate(stack)
   await clearFaults(stack)
-  await release(stack)
   await stack.warehouse.query(`update contacts set name = 'one'`)
   await fault(stack, throttled)
   const run = await stack.run('contacts')
+  await release(stack)
   assert.deepEqual([run.state, run.counts['delivered']], ['succeeded', 10], JSON.stringify(run))
   assert.ok((await executions(run)) > 1, 'it went on as new')
   assert.deepEqual(await held(stack, 'webhook'), await wanted(stack))

@@ -114,7 +114,9 @@ test('a batch that is refused as a whole is split until the bad record stands al
   assert.deepEqual([run.state, run.counts['delivered'], run.counts['rejected']], ['partial', 29, 1], JSON.stringify(run))
 })
 
-test('SIGTERM in mid-delivery: what is under way is settled, another worker goes on, nothing is doubled', async () => {
+test('SIGTERM in mid-delivery of an unsorted model: what is under way is settled, another worker goes on, nothing is doubled', async () => {
+  await stack.warehouse.query('create table shuffled as select * from contacts order by md5(id::text)')
+  await stack.warehouse.query('drop table contacts; alter table shuffled rename to contacts')
   await fault(stack, { on: 'hubspot', path: 'batch/upsert', do: 'slow', delayMs: 700 })
   const id = await accept(stack)
   await eventually('a request', async () =>

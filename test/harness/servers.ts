@@ -5,6 +5,9 @@ import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../server/embed
 import { findTemporalBinary } from '../../server/embedded/temporal-binary.ts'
 import { startTemporal, type EmbeddedTemporal } from '../../server/embedded/temporal.ts'
 
+/** Arguments of a Temporal dev server that suggests to go on as new so early that a test can wait for it. */
+export const TEN_EVENTS_ARE_LONG = ['--dynamic-config-value', 'limit.historyCount.suggestContinueAsNew=10']
+
 /** A state database and a Temporal server of a test's own, to be killed; each comes back on its data, at the same port. */
 export class Servers {
   readonly #folder: string

@@ -5,9 +5,13 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises'
 import type { WorkflowHandle } from '@temporalio/client'
+import { DefaultLogger, Runtime } from '@temporalio/worker'
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js'
 import { endTerminatedRun } from '../../activities/launch/start-run.ts'
-import { BROKEN_EMAIL, CASES, historyFile, NAME, type Case } from './recorded-model.ts'
+import { findTemporalBinary } from '../../server/embedded/temporal-binary.ts'
+import { startTemporal } from '../../server/embedded/temporal.ts'
+import { TEN_EVENTS_ARE_LONG } from '../harness/servers.ts'
+import { BROKEN_EMAIL, CASES, historyFile, LONG, NAME, type Case } from './recorded-model.ts'
 import { openGround, type Ground } from './recording-ground.ts'
 
 const BATCH = 'batch/upsert'
@@ -42,6 +46,13 @@ async function held(ground: Ground, name: Case, spec: object = {}) {
   const { table, run } = await sync(ground, name, { spec })
   await run()
   await ground.sql(`delete from ${table} where id > 15`)
+  return ground.start(name)
+}
+
+/** A run that has to wait between its batches, for longer than an activity does. */
+async function throttled(ground: Ground, name: Case) {
+  await sync(ground, name, { webhook: true })
+  await ground.fault({ on: 'webhook', do: 'status', status: 429, headers: { 'retry-after': '5' } })
   return ground.start(name)
 }
 
@@ -109,6 +120,16 @@ const RECORDINGS: Record<Case, (ground: Ground, name: Case) => Promise<WorkflowH
     await ground.letGo()
     return handle
   },
+  async 'continued-as-new'(ground, name) {
+    const { handle } = await throttled(ground, name)
+    await ended(ground.client.workflow.getHandle(`sync/${name}`))
+    return handle
+  },
+  async 'went-on-as-new'(ground, name) {
+    await throttled(ground, name)
+    // The chain's last execution.
+    return ended(ground.client.workflow.getHandle(`sync/${name}`))
+  },
   async inherited(ground, name) {
     const { run } = await sync(ground, name, { webhook: true })
     await ground.fault({ on: 'webhook', do: 'hold', times: 'always' })
@@ -149,17 +170,42 @@ const RECORDINGS: Record<Case, (ground: Ground, name: Case) => Promise<WorkflowH
 const address = process.env['TAILRACE_TEST_TEMPORAL']
 if (!address) throw new Error('TAILRACE_TEST_TEMPORAL is not set: host:port of a Temporal server to record on')
 const wanted = process.argv.slice(2)
-const ground = await openGround(address)
-try {
-  await mkdir(new URL('histories', import.meta.url), { recursive: true })
-  for (const name of CASES) {
-    if (wanted.length > 0 && !wanted.includes(name)) continue
-    const handle = await RECORDINGS[name](ground, name)
-    const history = await handle.fetchHistory()
-    await writeFile(historyFile(name), `${JSON.stringify(JSON.parse(historyToJSON(history)))}\n`)
-    process.stderr.write(`${name}: ${history.events?.length ?? 0} events\n`)
-    await ground.control('POST', 'reset')
+const cases = CASES.filter((name) => wanted.length === 0 || wanted.includes(name))
+await mkdir(new URL('histories', import.meta.url), { recursive: true })
+Runtime.install({
+  logger: new DefaultLogger('ERROR'),
+  telemetryOptions: { logging: { forward: {}, filter: { core: 'ERROR', other: 'ERROR' } } },
+})
+await recordOn(
+  address,
+  cases.filter((name) => !LONG.includes(name)),
+)
+await recordLong(cases.filter((name) => LONG.includes(name)))
+
+async function recordOn(server: string, names: readonly Case[]): Promise<void> {
+  if (names.length === 0) return
+  const ground = await openGround(server)
+  try {
+    for (const name of names) {
+      const handle = await RECORDINGS[name](ground, name)
+      const history = await handle.fetchHistory()
+      await writeFile(historyFile(name), `${JSON.stringify(JSON.parse(historyToJSON(history)))}\n`)
+      process.stderr.write(`${name}: ${history.events?.length ?? 0} events\n`)
+      await ground.control('POST', 'reset')
+    }
+  } finally {
+    await ground.close()
   }
-} finally {
-  await ground.close()
+}
+
+async function recordLong(names: readonly Case[]): Promise<void> {
+  if (names.length === 0) return
+  const configured = process.env['TAILRACE_TEMPORAL_BINARY'] ?? null
+  const binary = await findTemporalBinary({ configured, env: process.env, tell: () => {} })
+  const temporal = await startTemporal({ binary, dataDir: null, extraArgs: TEN_EVENTS_ARE_LONG, log: () => {} })
+  try {
+    await recordOn(temporal.address, names)
+  } finally {
+    await temporal.stop()
+  }
 }

@@ -32,6 +32,8 @@ export const CASES = [
   'paused-resumed',
   'cancelled',
   'failed-auth',
+  'continued-as-new',
+  'went-on-as-new',
   'inherited',
   'dry-run',
   'adopt',
@@ -40,5 +42,8 @@ export const CASES = [
 ] as const
 
 export type Case = (typeof CASES)[number]
+
+/** These are recorded on a server that finds ten events a long history. */
+export const LONG: readonly Case[] = ['continued-as-new', 'went-on-as-new']
 
 export const historyFile = (name: Case): URL => new URL(`histories/${name}.json`, import.meta.url)

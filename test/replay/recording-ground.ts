@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client'
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker'
+import { NativeConnection, Worker } from '@temporalio/worker'
 import { Connections } from '../../activities/connections.ts'
 import { createActivities } from '../../activities/index.ts'
 import { startRun } from '../../activities/launch/start-run.ts'
@@ -18,10 +18,6 @@ const IDENTITY = 'recorder'
 
 /** The product in this process: activities, compiled workflow bundle, stand-ins, databases of its own. */
 export async function openGround(address: string) {
-  Runtime.install({
-    logger: new DefaultLogger('ERROR'),
-    telemetryOptions: { logging: { forward: {}, filter: { core: 'ERROR', other: 'ERROR' } } },
-  })
   const [state, warehouse, sandbox] = await Promise.all([freshDatabase(), freshDatabase(), startSandbox()])
   await migrate(state.pool)
   const connection = await Connection.connect({ address })

@@ -90,6 +90,8 @@ test('the cases are what they say: each history has the steps and the end of its
     'paused-resumed': 'WORKFLOW_EXECUTION_SIGNALED COMPLETED',
     cancelled: 'CANCELED',
     'failed-auth': 'FAILED',
+    'continued-as-new': 'CONTINUED_AS_NEW',
+    'went-on-as-new': 'COMPLETED',
     inherited: 'COMPLETED',
     'dry-run': 'COMPLETED',
     adopt: 'COMPLETED',
