@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as outage } from 'node:timers/promises'
-import { accept, exactlyOnce, fault, holding, release, some, startAnew } from '../harness/contacts.ts'
+import { accept, clearFaults, exactlyOnce, fault, holding, release, report, some, startAnew } from '../harness/contacts.ts'
+import { eventually } from '../harness/eventually.ts'
 import { Servers } from '../harness/servers.ts'
 import { startStack, type Stack } from '../harness/stack.ts'
+import { cancelHeard } from '../harness/workflows.ts'
 
 /** The servers that Tailrace rests on are killed in mid-delivery and come back on their data. Counted at the destination. */
 const TEN_SECONDS = 10_000
@@ -54,3 +56,24 @@ for (const destination of ['hubspot', 'webhook'] as const) {
     assert.equal((await stack.run('contacts')).counts['unchanged'], 35)
   })
 }
+
+test('the state database is killed while a batch is in flight; a pause after that holds (lanes of the failed activity went on behind it)', async () => {
+  await startAnew(stack, 'webhook', some(30), {}, { timeoutSeconds: 60, batchSize: 1, concurrency: 1 })
+  await fault(stack, { on: 'webhook', do: 'hold', commit: 'before', times: 'always' })
+  const id = await accept(stack)
+  await holding(stack, 1)
+  const back = await servers.killPostgres()
+  await release(stack)
+  await back()
+  await holding(stack, 1)
+  await eventually('the API is back', async () => ((await stack.call('POST', `/v1/runs/${id}/pause`)).status === 202 ? true : null))
+  await cancelHeard(stack)
+  await release(stack)
+  assert.equal((await stack.ended(id, ['paused'])).state, 'paused')
+  assert.equal((await report(stack, 'webhook')).held, 0, 'nobody sends while it is paused')
+  await clearFaults(stack)
+  await stack.call('POST', `/v1/runs/${id}/resume`)
+  const run = await stack.ended(id)
+  assert.deepEqual([run.state, run.counts['delivered'], run.counts['inDoubt']], ['succeeded', 30, 0], JSON.stringify(run))
+  await exactlyOnce(stack, 'webhook', 30)
+})

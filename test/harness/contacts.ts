@@ -82,15 +82,16 @@ interface Totals {
 export async function report(
   stack: Stack,
   system: 'hubspot' | 'webhook',
-): Promise<{ totals: Totals; findings: Record<string, unknown>; requests: { path: string; count: number }[] }> {
+): Promise<{ totals: Totals; findings: Record<string, unknown>; held: number; requests: { path: string; count: number }[] }> {
   const response = await fetch(`${stack.sandbox.url}/_sandbox/report?writes=none`)
   const body = (await response.json()) as {
+    held: number
     requests: { system: string; path: string; count: number }[]
     systems: Record<string, { totals: Totals; findings: Record<string, unknown> }>
   }
   const found = body.systems[system]
   if (!found) throw new Error(`the sandbox has no ${system}`)
-  return { ...found, requests: body.requests.filter((r) => r.system === system) }
+  return { ...found, held: body.held, requests: body.requests.filter((r) => r.system === system) }
 }
 
 /** Nothing lost, nothing doubled: every record as the warehouse has it, and so many versions took effect, each once. */

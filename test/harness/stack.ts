@@ -123,6 +123,7 @@ export interface Run {
   readonly id: string
   readonly state: string
   readonly full: boolean
+  readonly dryRun: boolean
   readonly counts: Record<string, number>
   readonly waiting: { readonly reason: string; readonly until: string | null } | null
   readonly error: { readonly code: string; readonly message: string } | null
