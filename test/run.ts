@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { startEmbeddedPostgres } from '../server/embedded/postgres.ts'
 import { findTemporalBinary } from '../server/embedded/temporal-binary.ts'
 import { startTemporal } from '../server/embedded/temporal.ts'
+import { infraTools } from './harness/infra-tools.ts'
 
 /**
  * Runs the given test files, or all, against one embedded PostgreSQL and one Temporal dev server:
@@ -21,6 +22,8 @@ async function runSuite(tests: readonly string[]): Promise<number> {
     const postgres = await startEmbeddedPostgres({ dataDir: join(dataDir, 'postgres'), maxConnections: 300, log: () => {} })
     stops.unshift(() => postgres.stop())
     const binary = await findTemporalBinary({ configured: process.env['TAILRACE_TEMPORAL_BINARY'] ?? null, env: process.env, tell })
+    // Before the tests, whose time is bounded; where they cannot be built, the tests that need them skip and say why.
+    if (files.length === 0) await infraTools(tell)
     const temporal = await startTemporal({ binary, dataDir: null, log: () => {} })
     stops.unshift(() => temporal.stop())
     return await runNode(tests, { ...process.env, TAILRACE_TEST_PG: postgres.url, TAILRACE_TEST_TEMPORAL: temporal.address })
