@@ -14,6 +14,7 @@ export const EFFECTS = {
   define: 'the definition that the run goes by is frozen',
   compact: 'the baseline is rewritten as disjoint blocks',
   generation: 'the baseline generation is chosen',
+  query: 'the name of the warehouse’s query is written into the run: its tag before it is submitted, its id after',
   stage: 'batches of a plan that is not published yet are written',
   publish: 'the plan is published',
   adopt: 'an adopted baseline takes the place of the old one',

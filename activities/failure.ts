@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import { ApplicationFailure } from '@temporalio/common'
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
 import { activityInfo, Context, heartbeat } from '@temporalio/activity'
 import { ConnectorError, ERROR_KINDS } from '../connectors/errors.ts'
 
@@ -40,14 +40,25 @@ export function withAdvice(error: ConnectorError): string {
 
 const BEAT_MS = 2_000
 
-/** Runs an activity's work with a heartbeat beside it, and hands its errors to Temporal in our words. */
-export async function beating<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+/** Whether another attempt of this activity goes on with the work that was aborted: nobody cancelled it, and its run is still there. */
+export function willGoOn(signal: AbortSignal): boolean {
+  const { reason } = signal as { reason: unknown }
+  return reason instanceof CancelledFailure && ['WORKER_SHUTDOWN', 'TIMED_OUT'].includes(reason.message)
+}
+
+/**
+ * Runs an activity's work with a heartbeat beside it, and hands its errors to Temporal in our words. What the work `show`s is seen
+ * with the activity in Temporal's web UI.
+ */
+export async function beating<T>(work: (signal: AbortSignal, show: (details: unknown) => void) => Promise<T>): Promise<T> {
   const signal = Context.current().cancellationSignal
   // One listener a request in flight is no leak.
   setMaxListeners(0, signal)
-  const timer = setInterval(() => heartbeat(), BEAT_MS)
+  let details: unknown = null
+  const timer = setInterval(() => heartbeat(details), BEAT_MS)
+  const show = (shown: unknown): void => heartbeat((details = shown))
   try {
-    return await work(signal)
+    return await work(signal, show)
   } catch (error) {
     signal.throwIfAborted()
     throw asFailure(error, activityInfo().attempt)

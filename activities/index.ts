@@ -23,7 +23,7 @@ export function createActivities(deps: Deps) {
     noteStart: (input: { run: string; temporalRunId: string }): Promise<void> =>
       effect('note-start', () => noteStarted(deps.db, input.run, input.temporalRunId)),
     prepare: (run: string): Promise<Prepared> => beating((signal) => prepareRun(deps, run, signal, () => heartbeat())),
-    plan: (run: string): Promise<PlanResult> => beating((signal) => makePlan(deps, run, signal)),
+    plan: (run: string): Promise<PlanResult> => beating((signal, show) => makePlan(deps, run, signal, show)),
     deliver: (input: RangeInput): Promise<RangeResult> => beating((signal) => deliverRange(deps, input, signal)),
     bulkJobs: (phase: BulkPhase): Promise<{ jobs: number[]; concurrency: number }> => beating(() => divideIntoJobs(deps, phase)),
     bulkOpen: (input: BulkInput): Promise<boolean> => beating((signal) => bulkStep(deps, input, signal, openJob)),

@@ -41,7 +41,25 @@ export interface ReadRequest {
   readonly key: readonly string[]
   /** Columns to decode, name order; key columns may be among them. */
   readonly columns: readonly string[]
+  /** The query is ended in the warehouse on abort, unless `handle.leave` says otherwise. */
   readonly signal: AbortSignal
+  /** Who asks (sync, run, step): shown in the warehouse's own query log, if it has one. */
+  readonly label?: Readonly<Record<string, string>>
+  /** Where the warehouse keeps results: lets a later attempt of the same read go on with its query. */
+  readonly handle?: QueryHandle
+}
+
+/**
+ * The name of a query that outlives the process which asked it. A result that the warehouse has lost meanwhile is forgotten and
+ * thrown as `expired`; the attempt after that asks anew.
+ */
+export interface QueryHandle {
+  /** What an earlier attempt left; null: none did. */
+  readonly known: string | null
+  /** Writes it down: before the warehouse is asked, and again with what it answered. Null: nothing is left to go on with. */
+  keep(handle: string | null): Promise<void>
+  /** Asked on abort: a later attempt will go on with the query, so it must stay. */
+  leave(): boolean
 }
 
 /** Some consecutive rows in key order. Valid until the next block is asked for. */

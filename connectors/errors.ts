@@ -18,6 +18,7 @@ export const ERROR_KINDS = {
   config: { applied: 'no', end: 'config', advice: 'Correct the configuration, then run again.' },
   query: { applied: 'no', end: 'query', advice: 'Correct the model, then run again.' },
   source: { applied: 'no', end: null, advice: 'The warehouse went away or could not answer; the plan is made anew.' },
+  expired: { applied: 'no', end: null, advice: 'The warehouse lost the result of the query; the query is run again.' },
   cancelled: { applied: 'no', end: null, advice: '' },
 } as const satisfies Record<string, { applied: 'no' | 'unknown'; end: string | null; advice: string }>
 

@@ -5,10 +5,13 @@ import { nearest } from './nearest.ts'
 import { postgres } from './postgres/index.ts'
 import { redshift } from './redshift/index.ts'
 import { salesforce } from './salesforce/index.ts'
+import { snowflake } from './snowflake/index.ts'
 import { webhook } from './webhook/index.ts'
 
 /** Every connector there is, by slug. A new one is added here and nowhere else. */
-export const sources: ReadonlyMap<string, SourceConnector> = new Map([postgres, redshift].map((connector) => [connector.slug, connector]))
+export const sources: ReadonlyMap<string, SourceConnector> = new Map(
+  [postgres, redshift, snowflake].map((connector) => [connector.slug, connector]),
+)
 export const destinations: ReadonlyMap<string, DestinationConnector> = new Map(
   [hubspot, salesforce, webhook].map((connector) => [connector.slug, connector]),
 )

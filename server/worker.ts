@@ -4,6 +4,7 @@ import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } 
 import { Connections } from '../activities/connections.ts'
 import { createActivities } from '../activities/index.ts'
 import { Journal } from '../activities/journal.ts'
+import { DRIVER_ENVIRONMENT } from '../connectors/snowflake/driver.ts'
 import { openDatabase } from '../state/database.ts'
 import { armFromSettings } from './failpoints.ts'
 import { createLogger, type Logger } from './logger.ts'
@@ -22,6 +23,7 @@ const MAX_CACHED_WORKFLOWS = 200
 /** Polls the task queue until SIGTERM; then lets requests in flight end and be settled. Rejects when it had to be forced. */
 export async function runWorker(settings: ServiceSettings): Promise<void> {
   const log = createLogger({ level: settings.logLevel, name: 'worker' })
+  Object.assign(process.env, DRIVER_ENVIRONMENT)
   installRuntime(settings, log)
   armFromSettings(settings.failpoints, log)
   const db = openDatabase(settings.databaseUrl, { max: 30, applicationName: 'tailrace worker' })

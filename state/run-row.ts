@@ -13,6 +13,8 @@ export interface RunRecord {
   readonly generation: number | null
   readonly plan: string | null
   readonly planned: unknown
+  /** The warehouse's query, where it outlives the process that asked it; the connector's own text. */
+  readonly query: string | null
   readonly upsertBatches: number | null
   readonly removeBatches: number | null
   readonly finished: boolean
@@ -24,13 +26,18 @@ export interface RunRecord {
 
 export async function loadRun(db: pg.Pool, id: string): Promise<RunRecord | null> {
   const { rows } = await db.query<RunRecord>(
-    `select id, sync, state, trigger, full_plan as "full", verify, dry_run as "dryRun", adopt, definition, generation, plan, planned,
+    `select id, sync, state, trigger, full_plan as "full", verify, dry_run as "dryRun", adopt, definition, generation, plan, planned, source_query as query,
        upsert_batches as "upsertBatches", remove_batches as "removeBatches", finished_at is not null as finished,
        extract(epoch from clock_timestamp() - started_at)::float8 as "ageSeconds", clock_timestamp() as "lookedAt"
      from run where id = $1`,
     [id],
   )
   return rows[0] ?? null
+}
+
+/** Written down before and after the warehouse is asked; null forgets it. An ended run keeps none. */
+export async function keepQuery(db: pg.Pool, run: string, query: string | null): Promise<void> {
+  await db.query('update run set source_query = $2 where id = $1 and finished_at is null', [run, query])
 }
 
 /** What prepare decided. False: the run is not the sync's active run. */

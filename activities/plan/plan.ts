@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
+import type { QueryHandle } from '../../connectors/contract.ts'
 import { BaselineReader } from '../../state/baseline.ts'
 import { hasStaleMatches } from '../../state/books.ts'
 import { chooseGeneration, peekGeneration } from '../../state/fence.ts'
@@ -18,6 +19,7 @@ import { matchHasher, versionIds } from './fingerprint.ts'
 import { crossedGuards } from './guards.ts'
 import { bulkPhases } from './bulk-phases.ts'
 import { comparePass, openGround, withSnapshot, type PassGround } from './open-pass.ts'
+import { queryHandle } from './query-handle.ts'
 import type { PlanResult } from './result.ts'
 import { StagingSink } from './staging-sink.ts'
 
@@ -25,20 +27,21 @@ import { StagingSink } from './staging-sink.ts'
  * Works out what a run has to send and freezes it. Attempt-scoped: a retry starts clean and only one attempt's result is ever
  * published, whole. A plan that is published already is given back as it is.
  */
-export async function makePlan(deps: Deps, run: string, signal: AbortSignal): Promise<PlanResult> {
+export async function makePlan(deps: Deps, run: string, signal: AbortSignal, show: (query: string | null) => void): Promise<PlanResult> {
   const row = await loadRun(deps.db, run)
   if (!row || row.finished) throw superseded()
   if (row.plan) return publishedPlan(row)
   const over = new AbortController()
   try {
-    return await planModel(deps, row, AbortSignal.any([signal, over.signal]))
+    const handle = queryHandle(deps, { run, known: row.query, signal, show })
+    return await planModel(deps, row, AbortSignal.any([signal, over.signal]), handle)
   } finally {
     // A reading that was opened and not gone through holds a warehouse session.
     over.abort()
   }
 }
 
-async function planModel(deps: Deps, row: RunRecord, signal: AbortSignal): Promise<PlanResult> {
+async function planModel(deps: Deps, row: RunRecord, signal: AbortSignal, handle: QueryHandle): Promise<PlanResult> {
   const run = row.id
   const definition = row.definition as RunDefinition
   const { source } = await deps.connections.source(definition.source)
@@ -48,6 +51,8 @@ async function planModel(deps: Deps, row: RunRecord, signal: AbortSignal): Promi
     key: definition.primaryKey,
     columns: definition.columns.map((c) => c.name),
     signal,
+    label: { sync: row.sync, run, step: 'plan' },
+    handle,
   })
   const ground = await openGround(definition, reading, destination)
   const identity = { sync: row.sync, baselineId: definition.baselineId, keyParts: reading.keyCodec.signature }

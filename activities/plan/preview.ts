@@ -33,6 +33,7 @@ export async function previewSync(deps: Deps, sync: string, limit: number, signa
     key: definition.primaryKey,
     columns: definition.columns.map((c) => c.name),
     signal: stop,
+    label: { sync, step: 'preview' },
   })
   const ground = await openGround(definition, reading, destination)
   const known = await syncState(deps.db, sync)

@@ -1,6 +1,4 @@
-import { distance } from 'fastest-levenshtein'
 import type { Column, ValueKind } from '../contract.ts'
-import { ConnectorError } from '../errors.ts'
 import type { KeyPart } from '../keys.ts'
 
 /** How a type is read. `key` is null where it has no order that bytes can carry. */
@@ -26,14 +24,4 @@ export function textKey(sql: (column: string) => string, own: boolean): KeyForm 
 /** A column of the model with what reading it takes. */
 export interface ModelColumn extends Column {
   readonly traits: TypeTraits
-}
-
-/** Pure. Throws `config` with the nearest name and all names there are; so it does for a name that two columns have. */
-export function findColumn(columns: readonly ModelColumn[], name: string): ModelColumn {
-  const [found, twin] = columns.filter((column) => column.name === name)
-  if (twin !== undefined) throw new ConnectorError('config', `the model has more than one column "${name}"; give them different names`)
-  if (found !== undefined) return found
-  const names = columns.map((column) => column.name)
-  const nearest = names.reduce((best, other) => (distance(name, other) < distance(name, best) ? other : best), names[0] ?? '')
-  throw new ConnectorError('config', `the model has no column "${name}"; the nearest is "${nearest}". Its columns: ${names.join(', ')}`)
 }

@@ -1,6 +1,7 @@
 import { ConnectorError } from '../errors.ts'
+import { findColumn } from '../find-column.ts'
 import type { KeyPart } from '../keys.ts'
-import { findColumn, type KeyForm, type ModelColumn } from './columns.ts'
+import type { KeyForm, ModelColumn } from './columns.ts'
 import { converter, type Convert } from './copy-text.ts'
 import type { Dialect, KeyOrder } from './dialect.ts'
 import { quoteName } from './model-sql.ts'

@@ -4,8 +4,8 @@ import type { BenchOptions } from './options.ts'
 import { configure, runSync, type Measured } from './run-sync.ts'
 import { baselineBytesPerRecord, startCounting, stateCosts } from './state-costs.ts'
 import { describeTimeline } from './timeline.ts'
-import { changeRows, fillWarehouse } from './warehouse.ts'
-import { bareScript, plainCopy } from './yardsticks.ts'
+import { changeRows, fillSnowflake, fillWarehouse } from './warehouse.ts'
+import { bareScript, plainCopy, plainSnowflake } from './yardsticks.ts'
 
 /** One measurement: the yardstick and the product, one right after the other. */
 export interface Round {
@@ -85,11 +85,12 @@ export async function measureNochange(ground: Ground, options: BenchOptions, tel
   await startCounting(ground.state)
   const rounds: Round[] = []
   for (let round = 1; round <= options.repeat; round++) {
-    const rawSeconds = await plainCopy(ground)
+    const rawSeconds = ground.snowflake === null ? await plainCopy(ground) : await plainSnowflake(ground.snowflake)
     rounds.push(note({ rawSeconds, product: await runSync(ground, 'bench', { records: 0 }) }, tell))
   }
   const target = (rawSeconds: number): number => 1.3 * rawSeconds + 1
-  return { rounds, records: options.rows, yardstick: 'plain COPY', target, ...(await lastLook(ground, worker)) }
+  const yardstick = ground.snowflake === null ? 'plain COPY' : 'bare driver'
+  return { rounds, records: options.rows, yardstick, target, ...(await lastLook(ground, worker)) }
 }
 
 /** One row in `every` is changed before each round. */
@@ -111,7 +112,8 @@ export async function measureChanges(ground: Ground, options: BenchOptions, ever
 
 /** A full warehouse and a baseline that agrees with it, made by a worker that is gone before anything is measured. */
 async function adopted(ground: Ground, options: BenchOptions): Promise<void> {
-  await fillWarehouse(ground.warehouse, options.rows)
+  if (ground.snowflake === null) await fillWarehouse(ground.warehouse, options.rows)
+  else await fillSnowflake(ground.snowflake, options.rows)
   await configure(ground, options, 'bench')
   const worker = await ground.startWorker()
   await runSync(ground, 'bench', { records: 0, adopt: true })

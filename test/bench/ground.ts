@@ -12,6 +12,7 @@ import { workerSettings } from '../../server/settings.ts'
 import { openDatabase } from '../../state/database.ts'
 import { CLI, startBenchWorker, type BenchWorker } from './bench-worker.ts'
 import { firstMessage, forkScript, stopChild } from './child.ts'
+import { snowflakeProcess, type SnowflakeProcess } from '../snowflake/process.ts'
 import type { BenchOptions } from './options.ts'
 import { COUNTING } from './state-costs.ts'
 
@@ -22,6 +23,10 @@ export interface Ground {
   readonly state: pg.Pool
   readonly warehouse: pg.Pool
   readonly warehouseUrl: string
+  /** As a Source document has it. */
+  readonly source: { readonly connector: string; readonly config: Record<string, unknown> }
+  /** The stand-in, where rows come from it. */
+  readonly snowflake: SnowflakeProcess | null
   readonly client: Client
   readonly sinkUrl: string
   /** What the sink has seen since it was started. */
@@ -54,7 +59,10 @@ export async function startGround(options: BenchOptions, stops: Stop[], tell: (l
 
   const stateUrl = await createDatabase(postgres.url, 'tailrace')
   const warehouseUrl = await createDatabase(postgres.url, 'warehouse')
+  const snowflake = options.source === 'snowflake' ? await snowflakeProcess() : null
+  if (snowflake !== null) stops.unshift(() => snowflake.close())
   const env = workerEnvironment({ stateUrl, warehouseUrl, temporal: temporal.address })
+  if (snowflake !== null) env['BENCH_SNOWFLAKE_TOKEN'] = snowflake.config.token.token
   await runMigrate(workerSettings(env))
   const state = openDatabase(stateUrl, { max: 4 })
   stops.unshift(() => state.end())
@@ -68,6 +76,11 @@ export async function startGround(options: BenchOptions, stops: Stop[], tell: (l
     state,
     warehouse,
     warehouseUrl,
+    snowflake,
+    source:
+      snowflake === null
+        ? { connector: 'postgres', config: { url: '${env:BENCH_WAREHOUSE_URL}' } }
+        : { connector: 'snowflake', config: { ...snowflake.config.token, token: '${env:BENCH_SNOWFLAKE_TOKEN}' } },
     sinkUrl,
     client: new Client({ connection }),
     async received() {

@@ -18,14 +18,19 @@ export interface BenchOptions {
   readonly minutes: number
   /** Folder for a CPU profile of the worker. */
   readonly profile: string | null
+  /** Where the rows come from: PostgreSQL, or the stand-in of Snowflake (`nochange` only). */
+  readonly source: Source
 }
+
+const SOURCES = ['postgres', 'snowflake'] as const
+export type Source = (typeof SOURCES)[number]
 
 /** What a wrong command line ends with. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
-const NAMES = ['case', 'rows', 'latency', 'batch', 'concurrency', 'workers', 'repeat', 'minutes', 'profile']
+const NAMES = ['case', 'rows', 'latency', 'batch', 'concurrency', 'workers', 'repeat', 'minutes', 'profile', 'source']
 
 const REPEAT: Record<Case, number> = { first: 3, nochange: 3, delta: 3, small: 7, idle: 1, bulk: 1 }
 
@@ -34,6 +39,9 @@ export function readOptions(args: readonly string[]): BenchOptions {
   const given = parse(args)
   const chosen = CASES.find((name) => name === given['case'])
   if (chosen === undefined) throw new UsageError(`--case must be one of ${CASES.join(', ')}`)
+  const source = SOURCES.find((name) => name === (given['source'] ?? 'postgres'))
+  if (source === undefined) throw new UsageError(`--source must be one of ${SOURCES.join(', ')}`)
+  if (source !== 'postgres' && chosen !== 'nochange') throw new UsageError(`--source ${source} is for --case nochange only`)
   const number = (name: string, fallback: number, least: number): number => {
     const text = given[name]
     if (text === undefined) return fallback
@@ -51,6 +59,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     repeat: number('repeat', REPEAT[chosen], 1),
     minutes: number('minutes', 5, 1),
     profile: given['profile'] ?? null,
+    source,
   }
 }
 

@@ -18,7 +18,7 @@ export async function configure(ground: Ground, options: BenchOptions, sync: str
       JSON.stringify(spec),
     ])
   const { batch, concurrency } = options
-  await put('Source', 'warehouse', { connector: 'postgres', config: { url: '${env:BENCH_WAREHOUSE_URL}' } })
+  await put('Source', 'warehouse', ground.source)
   await put('Model', TABLE, { source: 'warehouse', table: TABLE, primaryKey: 'id' })
   const receiver = { url: ground.sinkUrl, secret: '${env:BENCH_WEBHOOK_SECRET}', allowPrivateNetwork: true }
   await put('Destination', 'sink', { connector: 'webhook', config: { ...receiver, batchSize: batch, concurrency } })

@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import type { SnowflakeProcess } from '../snowflake/process.ts'
 
 export const TABLE = 'customers'
 /** The key first, the others in name order: the select list of the product's COPY. */
@@ -21,6 +22,16 @@ export async function fillWarehouse(pool: pg.Pool, rows: number): Promise<void> 
     [rows],
   )
   await settle(pool)
+}
+
+/** The same rows in the stand-in of Snowflake. */
+export async function fillSnowflake(snowflake: SnowflakeProcess, rows: number): Promise<void> {
+  await snowflake.set(`create table ${TABLE} as
+     select i::decimal(38, 0) as id, 'user' || i || '@example.com' as email, 'First' || i % 5000 as first_name, 'Last' || i % 9000 as last_name,
+       'Company ' || i % 20000 as company, ((i % 1000000) * 1.25)::decimal(12, 2) as amount, i % 1000 as score, i % 3 = 0 as active,
+       timestamptz '2024-01-01 00:00:00.123456Z' + i * interval '37 seconds' as created_at,
+       ('{"plan":"' || ['free', 'pro', 'team'][1 + i % 3] || '","seats":' || i % 50 || '}')::json as props
+     from range(1, ${rows + 1}) t(i)`)
 }
 
 /** Changes one in `every` rows, scattered over the keys, other rows on every `round`. How many. */

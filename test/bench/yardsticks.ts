@@ -2,13 +2,20 @@ import { join } from 'node:path'
 import { measured } from './child.ts'
 import type { Ground } from './ground.ts'
 import type { BenchOptions } from './options.ts'
+import type { SnowflakeProcess } from '../snowflake/process.ts'
 
 const BARE = new URL('./bare-script.ts', import.meta.url)
 const PLAIN_COPY = new URL('./plain-copy.ts', import.meta.url)
+const PLAIN_SNOWFLAKE = new URL('./plain-snowflake.ts', import.meta.url)
 
 /** Seconds of the plain ordered COPY. */
 export function plainCopy(ground: Ground): Promise<number> {
   return measured(PLAIN_COPY, { url: ground.warehouseUrl }, 'the plain COPY')
+}
+
+/** Seconds of the vendor's driver alone. */
+export function plainSnowflake({ config }: SnowflakeProcess): Promise<number> {
+  return measured(PLAIN_SNOWFLAKE, { config: config.token }, 'the bare driver')
 }
 
 /**

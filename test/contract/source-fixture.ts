@@ -30,6 +30,8 @@ export interface SourceFixture {
   readonly values?: Readonly<Partial<Record<LogicalType, readonly string[]>>>
   /** A new table, or one in the place of an earlier one: its query stays the same then. */
   table(spec: TableSpec, replaced?: Query): Promise<Query>
+  /** How much a read's memory may grow by, where the vendor's driver takes more than the suite's 150 MB. */
+  readonly readMemoryBytes?: number
   /** So many rows: integer `id` from 1, text `filler` of 2,000 bytes. */
   many(rows: number): Query
   /** One integer column `id`; its first row takes a minute. */

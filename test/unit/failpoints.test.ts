@@ -26,6 +26,7 @@ const THROUGH: Readonly<Record<string, keyof typeof EFFECTS>> = {
   endRun: 'end',
   endRunFollowed: 'end',
   freezeDefinition: 'define',
+  keepQuery: 'query',
   noteStarted: 'note-start',
   pauseAccount: 'pause',
   promoteNext: 'promote',

@@ -1,0 +1,38 @@
+import type { Source, SourceConnector } from '../contract.ts'
+import { checkSnowflake } from './check.ts'
+import { parseSnowflakeConfig, SNOWFLAKE_SECRETS, SnowflakeConfig } from './config.ts'
+import { prepareModel } from './model.ts'
+import { openReading } from './read.ts'
+import { Session } from './session.ts'
+
+/** So long a read may wait for its next row. The driver tries a chunk ten times within it. */
+const SILENCE_MS = 300_000
+
+/**
+ * Snowflake by the vendor's driver. One session a call, closed by it; models run in the background, so that a later attempt can go on
+ * with their query.
+ */
+export const snowflake: SourceConnector = {
+  slug: 'snowflake',
+  title: 'Snowflake',
+  config: SnowflakeConfig,
+  secrets: SNOWFLAKE_SECRETS,
+  open: (config) => openSnowflake(config, { silenceMs: SILENCE_MS }),
+}
+
+export function openSnowflake(config: Record<string, unknown>, { silenceMs }: { silenceMs: number }): Source {
+  const target = parseSnowflakeConfig(config)
+  return {
+    check: (signal) => checkSnowflake(target, signal),
+    async describe(query, signal) {
+      const session = await Session.open(target, signal, { tag: '{"app":"tailrace","step":"describe"}', outlives: false })
+      try {
+        const { columns } = await prepareModel(session, query)
+        return columns.map(({ name, kind, nativeType }) => ({ name, kind, nativeType }))
+      } finally {
+        await session.close()
+      }
+    },
+    read: (request) => openReading(target, request, silenceMs),
+  }
+}
