@@ -18,10 +18,11 @@ const proofs = names.flatMap((name) => readProof(name) ?? [])
 writeFileSync('PROOF.md', [HEAD, ...proofs.map(section)].join('\n'))
 
 function section({ title, about, rows, command, cells }: Proof): string {
-  const columns = [...new Set(Object.values(cells).flatMap((row) => Object.keys(row)))]
+  const columns = [...new Set(Object.values(cells).flatMap((row) => Object.keys(row)))].sort()
   const findings = Object.values(cells).flatMap((row) => Object.values(row).flatMap((variants) => Object.values(variants)))
   const days = findings.map(({ on }) => on).sort()
-  const lines = Object.entries(cells).map(([row, found]) => [`\`${row}\``, ...columns.map((column) => cell(found[column]))])
+  const sorted = Object.entries(cells).sort(([a], [b]) => (a < b ? -1 : 1))
+  const lines = sorted.map(([row, found]) => [`\`${row}\``, ...columns.map((column) => cell(found[column]))])
   return [
     `## ${title}\n`,
     about,
@@ -33,14 +34,16 @@ function section({ title, about, rows, command, cells }: Proof): string {
   ].join('\n')
 }
 
-const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+function line(cells: readonly string[]): string {
+  return `| ${cells.join(' | ')} |`
+}
 
 function cell(variants: Readonly<Record<string, Finding>> | undefined): string {
-  return variants === undefined ? '' : summary(Object.values(variants)).replace(' cells', '')
+  return variants === undefined ? '' : summary(Object.values(variants)).replace(/ cells?/, '')
 }
 
 function summary(findings: readonly Finding[]): string {
   const sum = (of: (finding: Finding) => number): number => findings.reduce((total, finding) => total + of(finding), 0)
   const repeats = sum(({ repeats }) => repeats)
-  return `${findings.length} cells: ${sum(({ lost }) => lost)} / ${sum(({ doubled }) => doubled)}${repeats > 0 ? ` + ${repeats}` : ''}`
+  return `${findings.length} ${findings.length === 1 ? 'cell' : 'cells'}: ${sum(({ lost }) => lost)} / ${sum(({ doubled }) => doubled)}${repeats > 0 ? ` + ${repeats}` : ''}`
 }

@@ -41,7 +41,7 @@ const SUCCESSORS = ['restarted', 'second alive'] as const
 /** Passed once for each batch: the second time some are settled already. */
 const EACH_BATCH = /-(claim|request|settle)$/
 
-describe('crash', { concurrency: 2 }, () => {
+describe('crash', { concurrency: 3 }, () => {
   for (const destination of CRASH_DESTINATIONS) {
     const cells = cellsOf(destination).filter(({ name }) => chosen(name, SLICE[destination.slug] ?? []))
     if (cells.length === 0) continue

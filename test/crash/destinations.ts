@@ -72,9 +72,9 @@ const hubspot: CrashDestination = {
     },
     'token refused': { fault: { do: 'status', status: 401, body: { category: 'INVALID_AUTHENTICATION' } }, ends: ['auth'] },
     'the batch refused as a whole': { fault: hubspotRefusal },
-    'locked (423)': { fault: { do: 'status', status: 423 } },
+    'locked, 423': { fault: { do: 'status', status: 423 } },
     forbidden: { fault: { do: 'status', status: 403, body: { category: 'MISSING_SCOPES' } }, ends: ['auth'] },
-    'account being migrated (477)': { fault: { do: 'status', status: 477, headers: { 'retry-after': '1' } } },
+    'account being migrated, 477': { fault: { do: 'status', status: 477, headers: { 'retry-after': '1' } } },
     'limit without Retry-After': {
       fault: { do: 'status', status: 429, body: { category: 'RATE_LIMITS', message: 'You have reached your secondly limit.' } },
     },
@@ -139,12 +139,12 @@ const webhook: CrashDestination = {
   oneRequest: true,
   faults: {
     'the batch refused as a whole': { fault: { do: 'status', status: 422 } },
-    'locked (423)': { fault: { do: 'status', status: 423 } },
+    'locked, 423': { fault: { do: 'status', status: 423 } },
     forbidden: { fault: { do: 'status', status: 403 }, ends: ['auth'] },
-    'asked to wait (408)': { fault: { do: 'status', status: 408 } },
-    'asked to wait (425)': { fault: { do: 'status', status: 425 } },
+    'asked to wait, 408': { fault: { do: 'status', status: 408 } },
+    'asked to wait, 425': { fault: { do: 'status', status: 425 } },
     'signature refused': { fault: { do: 'status', status: 401 }, ends: ['auth'] },
-    'closed for good (410)': { fault: { do: 'status', status: 410 }, ends: ['gone'] },
+    'closed for good, 410': { fault: { do: 'status', status: 410 }, ends: ['gone'] },
   },
 }
 

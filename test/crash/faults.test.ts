@@ -38,7 +38,7 @@ const ABOUT = {
 
 const PLACES = ['first', 'middle', 'last'] as const
 
-describe('faults', { concurrency: 2 }, () => {
+describe('faults', { concurrency: 3 }, () => {
   for (const destination of CRASH_DESTINATIONS) {
     const faults = Object.entries({ ...FAULTS, ...destination.faults }).filter(([, fault]) => fault.on?.(destination) ?? true)
     const cells = faults.flatMap(([row, fault]) =>
