@@ -1,8 +1,8 @@
 import { ConnectorError, type ErrorKind } from '../errors.ts'
 import type { Target } from './config.ts'
 
-/** `run`: rows were being made, so the server's words may quote one. */
-export type Phase = 'connect' | 'prepare' | 'run'
+/** `set-up`: of the session. `run`: rows were being made, so the server's words may quote one. */
+export type Phase = 'connect' | 'set-up' | 'prepare' | 'run'
 
 export interface Circumstances {
   readonly target: Pick<Target, 'address' | 'username' | 'warehouse'>
@@ -81,6 +81,7 @@ function serverFailure(
   if (phase === 'connect') return ['auth', `${where} does not let user "${target.username}" in: ${words} (${code})`]
   // Sessions and tokens: the next attempt logs in anew.
   if (/^3901(04|11|12|14)$/.test(code)) return ['source', `${where}: the session has ended (${code})`]
+  if (phase === 'set-up') return ['config', `${where}: the session could not be set up: ${words} (${code})`]
   if (code === '000008') return ['config', TWO_STATEMENTS]
   if (code === '000606') return ['config', `${where} has no warehouse "${target.warehouse}", or the role may not use it (000606)`]
   if (code === '000604') return ['source', `${where}: somebody cancelled the query (000604)`]

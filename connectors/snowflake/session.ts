@@ -41,7 +41,7 @@ export class Session {
     const session = new Session(target, connection, signal)
     try {
       await session.#bounded('connect', signal, (done) => connection.connect((error) => done(error, undefined)))
-      await session.#execute('connect', { sqlText: `ALTER SESSION SET QUERY_TAG = ${quoteText(tag)}, ${PARAMETERS}` })
+      await session.#execute('set-up', { sqlText: `ALTER SESSION SET QUERY_TAG = ${quoteText(tag)}, ${PARAMETERS}` })
       return session
     } catch (error) {
       await session.close()
