@@ -11,6 +11,7 @@ import { previewSync } from '../plan/preview.ts'
 import type { InspectRequest } from './inspect-request.ts'
 
 export interface SyncProblem {
+  readonly level: 'error' | 'warning'
   readonly sync: string
   readonly pointer: string
   readonly message: string
@@ -63,10 +64,11 @@ async function checkSyncs(connections: Connections, syncs: Record<string, SyncCo
   for (const [sync, configuration] of Object.entries(syncs)) {
     try {
       const defined = await defineRun(connections, sync, configuration, signal)
-      problems.push(...defined.problems.map((problem) => ({ sync, ...problem })))
+      problems.push(...defined.problems.map((problem) => ({ level: 'error' as const, sync, ...problem })))
+      problems.push(...defined.warnings.map((warning) => ({ level: 'warning' as const, sync, ...warning })))
     } catch (error) {
       if (!(error instanceof ConnectorError)) throw error
-      problems.push({ sync, pointer: '', message: withAdvice(error) })
+      problems.push({ level: 'error', sync, pointer: '', message: withAdvice(error) })
     }
   }
   return problems

@@ -59,7 +59,7 @@ export function compileMapping({
       }
       parts.push(rule.label + encoded.json)
       if (rule !== matchRule) continue
-      match = jsonAsText(encoded.json)
+      match = encoded.json === clear ? '' : jsonAsText(encoded.json)
       if (match === '') {
         match = null
         invalid ??= { invalid: 'the match value is empty', code: 'match_missing', field: rule.name }

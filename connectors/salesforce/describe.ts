@@ -29,7 +29,7 @@ export function described(object: SalesforceObject): ObjectDescription {
 }
 
 /** One field of a describe answer; null for one without a name. */
-function readField(field: JsonObject): SalesforceField | null {
+export function readField(field: JsonObject): SalesforceField | null {
   const name = textAt(field, 'name')
   if (name === null) return null
   const is = (key: string): boolean => field[key] === true

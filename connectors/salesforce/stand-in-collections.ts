@@ -4,7 +4,7 @@ import { foldMatch } from './compare.ts'
 import { BATCH_SIZE } from './limits.ts'
 import { notFound, Refusal, rowError, type RowError } from './stand-in-answers.ts'
 import type { Field } from './stand-in-fields.ts'
-import { scalarOf, type Org, type Saved } from './stand-in-org.ts'
+import { scalarOf, type Org, type Rules, type Saved } from './stand-in-org.ts'
 import type { ObjectStore } from './stand-in-store.ts'
 
 /** `/composite/sobjects[/{object}/{external id field}]`: up to 200 records, one result each, in the order of the request. */
@@ -12,21 +12,29 @@ export function collections(org: Org, request: StandInRequest, object: string | 
   if (request.method === 'DELETE') return answer(org, idsOf(request), (id) => org.remove(id))
   const body = bodyOf(request)
   const records = recordsOf(body)
+  const rules = rulesOf(request)
   if (body['allOrNone'] === true) throw new Refusal(400, 'INVALID_INPUT', 'allOrNone is not served by this stand-in')
   for (const record of records) refuseUnknownFields(org, record)
-  if (request.method === 'POST') return answer(org, records, (record) => org.create(storeOf(org, record), record))
+  if (request.method === 'POST') return answer(org, records, (record) => org.create(storeOf(org, record), record, rules))
   if (request.method !== 'PATCH') throw new Refusal(405, 'METHOD_NOT_ALLOWED', `HTTP Method '${request.method}' not allowed`)
-  return object === null ? update(org, records) : upsert(org, records, object, external ?? '')
+  return object === null ? update(org, records, rules) : upsert(org, records, { object, name: external ?? '' }, rules)
 }
 
-function update(org: Org, records: readonly JsonObject[]): StandInAnswer {
+function update(org: Org, records: readonly JsonObject[], rules: Rules): StandInAnswer {
   return answer(org, records, (record) => {
     const id = textAt(record, 'id') ?? textAt(record, 'Id')
-    return id === null ? failed('MISSING_ARGUMENT', 'Id not specified in an update call') : org.update(storeOf(org, record), id, record)
+    return id === null
+      ? failed('MISSING_ARGUMENT', 'Id not specified in an update call')
+      : org.update(storeOf(org, record), id, record, rules)
   })
 }
 
-function upsert(org: Org, records: readonly JsonObject[], object: string, name: string): StandInAnswer {
+function upsert(
+  org: Org,
+  records: readonly JsonObject[],
+  { object, name }: { readonly object: string; readonly name: string },
+  rules: Rules,
+): StandInAnswer {
   const store = org.store(object)
   if (store === undefined) throw notFound()
   const external = org.field(store, name)
@@ -41,7 +49,7 @@ function upsert(org: Org, records: readonly JsonObject[], object: string, name: 
     const value = scalarOf(record[external.name])
     if (value !== null && twice.has(foldMatch(String(value), external)))
       return failed('DUPLICATE_VALUE', `Duplicate external id specified: ${String(value)}`, [external.name])
-    return org.upsert(store, external, record)
+    return org.upsert(store, external, record, rules)
   })
 }
 
@@ -109,6 +117,12 @@ function storeOf(org: Org, record: JsonObject): ObjectStore {
   const store = org.store(type)
   if (store === undefined) throw new Refusal(400, 'INVALID_TYPE', `sObject type '${type}' is not supported.`)
   return store
+}
+
+/** Absent, `Sforce-Auto-Assign` means TRUE. */
+export function rulesOf({ headers }: StandInRequest): Rules {
+  const assign = !/^false$/i.test(String(headers['sforce-auto-assign'] ?? 'TRUE'))
+  return { assign, allowSave: /allowSave=true/i.test(String(headers['sforce-duplicate-rule-header'] ?? '')) }
 }
 
 export function bodyOf(request: StandInRequest): JsonObject {

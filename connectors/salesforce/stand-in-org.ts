@@ -16,6 +16,20 @@ export type Saved =
 
 type Values = ReadonlyMap<string, Scalar>
 
+/** What the headers of a call say. Bulk jobs have none of them. */
+export interface Rules {
+  /** Assignment rules run: accounts and leads go to the default owner. */
+  readonly assign: boolean
+  /** Alerts of duplicate rules do not refuse. */
+  readonly allowSave: boolean
+}
+
+const NO_RULES: Rules = { assign: false, allowSave: false }
+
+/** Owner by the org's assignment rules. */
+export const DEFAULT_OWNER_ID = '005000000000002AAA'
+const ASSIGNED: ReadonlySet<string> = new Set(['Account', 'Lead'])
+
 /** One Salesforce org in memory: its objects, their records, and the log of what was written. */
 export class Org {
   readonly now: () => number
@@ -52,13 +66,13 @@ export class Org {
   }
 
   /** Values of an sObject: `attributes` apart, everything by its name; a nested object is a related record's external id. */
-  create(store: ObjectStore, input: JsonObject): Saved {
-    return this.#save(store, undefined, input)
+  create(store: ObjectStore, input: JsonObject, rules = NO_RULES): Saved {
+    return this.#save(store, undefined, input, rules)
   }
 
-  update(store: ObjectStore, id: string, input: JsonObject): Saved {
+  update(store: ObjectStore, id: string, input: JsonObject, rules = NO_RULES): Saved {
     const record = store.byId(id)
-    if (record !== undefined) return this.#save(store, record, input)
+    if (record !== undefined) return this.#save(store, record, input, rules)
     return this.#refused([
       store.wasDeleted(id)
         ? rowError('ENTITY_IS_DELETED', 'entity is deleted')
@@ -66,7 +80,7 @@ export class Org {
     ])
   }
 
-  upsert(store: ObjectStore, external: Field, input: JsonObject): Saved {
+  upsert(store: ObjectStore, external: Field, input: JsonObject, rules = NO_RULES): Saved {
     const value = scalarOf(input[external.name])
     if (value === null || value === '')
       return this.#refused([rowError('MISSING_ARGUMENT', `${external.name} not specified`, [external.name])])
@@ -76,7 +90,7 @@ export class Org {
       const message = `${external.name}: more than one record found for external id field: [${ids}]`
       return this.#refused([rowError('DUPLICATE_EXTERNAL_ID', message, [external.name])])
     }
-    return this.#save(store, found[0], input)
+    return this.#save(store, found[0], input, rules)
   }
 
   /** To the recycle bin, which nobody looks into here. */
@@ -106,13 +120,16 @@ export class Org {
     )
   }
 
-  #save(store: ObjectStore, record: StoredObject | undefined, input: JsonObject): Saved {
+  #save(store: ObjectStore, record: StoredObject | undefined, input: JsonObject, { assign, allowSave }: Rules): Saved {
     const fault = this.#fault(Object.values(input))
     if (fault !== null) return this.#refused([fault])
+    if (!allowSave && Object.values(input).some((value) => typeof value === 'string' && this.settings.duplicateAlerts.includes(value)))
+      return this.#refused([rowError('DUPLICATES_DETECTED', 'Use one of these records?')])
     const checked = this.#check(store, record, input)
     if ('errors' in checked) return this.#refused(checked.errors)
     const saved = record ?? store.create(this.now())
     const changed = store.write(saved, checked.values, this.now())
+    if (assign && ASSIGNED.has(store.name)) store.write(saved, new Map([['OwnerId', DEFAULT_OWNER_ID]]), this.now())
     if (!changed && record !== undefined) this.unchanged += 1
     const content = JSON.stringify([...checked.values].sort(([a], [b]) => (a < b ? -1 : 1)))
     this.log.applied({ object: store.name, key: store.keyOf(saved), content })

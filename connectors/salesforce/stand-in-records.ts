@@ -1,6 +1,6 @@
 import { jsonAnswer, type StandInAnswer, type StandInRequest } from '../sandbox/stand-in.ts'
 import { notFound, Refusal } from './stand-in-answers.ts'
-import { bodyOf } from './stand-in-collections.ts'
+import { bodyOf, rulesOf } from './stand-in-collections.ts'
 import type { Org, Saved } from './stand-in-org.ts'
 import type { ObjectStore, StoredObject } from './stand-in-store.ts'
 
@@ -8,7 +8,7 @@ import type { ObjectStore, StoredObject } from './stand-in-store.ts'
 export function single(org: Org, store: ObjectStore, request: StandInRequest, first: string | null, value: string | null): StandInAnswer {
   if (first === null) {
     if (request.method !== 'POST') throw notFound()
-    return saved(org.create(store, bodyOf(request)), 201)
+    return saved(org.create(store, bodyOf(request), rulesOf(request)), 201)
   }
   if (value !== null) return external(org, store, request, first, value)
   const record = store.byId(first)
@@ -30,7 +30,7 @@ function external(org: Org, store: ObjectStore, request: StandInRequest, name: s
     )
   const [record] = found
   if (request.method === 'PATCH') {
-    const result = org.upsert(store, field, { ...bodyOf(request), [field.name]: value })
+    const result = org.upsert(store, field, { ...bodyOf(request), [field.name]: value }, rulesOf(request))
     return saved(result, result.success && result.created ? 201 : 200)
   }
   if (record === undefined) throw notFound()
@@ -45,7 +45,7 @@ function one(org: Org, store: ObjectStore, request: StandInRequest, record: Stor
         ...store.shown(record),
       })
     case 'PATCH': {
-      const result = org.update(store, record.id, bodyOf(request))
+      const result = org.update(store, record.id, bodyOf(request), rulesOf(request))
       return result.success ? { status: 204 } : saved(result, 400)
     }
     case 'DELETE': {

@@ -34,6 +34,9 @@ const Settings = Type.Object(
     lockAbove: Type.Union([Type.Null(), Type.Integer({ minimum: 0 })], {
       description: 'calls with more records than this are answered UNABLE_TO_LOCK_ROW for each of them',
     }),
+    duplicateAlerts: Type.Array(Type.String(), {
+      description: 'records with such a value raise the alert of a duplicate rule, which refuses them unless the call says allowSave=true',
+    }),
     rowFaults: Type.Array(RowFault),
   },
   { additionalProperties: false },
@@ -52,6 +55,7 @@ export const DEFAULT_SETTINGS: Settings = {
   queryPageSize: 2_000,
   hiddenFields: [],
   lockAbove: null,
+  duplicateAlerts: [],
   rowFaults: [],
 }
 

@@ -8,7 +8,9 @@ import { requireScope } from './access.ts'
 import type { ConfigRoutesOptions } from './config-routes.ts'
 import type { ApiDeps } from './deps.ts'
 
-const SyncProblems = Type.Array(Type.Object({ sync: Type.String(), pointer: Type.String(), message: Type.String() }))
+const SyncProblems = Type.Array(
+  Type.Object({ level: Type.Enum(['error', 'warning']), sync: Type.String(), pointer: Type.String(), message: Type.String() }),
+)
 
 /** What the configuration's routes need of the rest. */
 export function configOptions({ db, inspect }: Pick<ApiDeps, 'db' | 'inspect'>): ConfigRoutesOptions {

@@ -23,11 +23,11 @@ export function syncsToAsk(given: readonly Given[], after: readonly Resource[]):
 
 /** What the worker said, at the document that it is about: the primary key is the model's, everything else the sync's. */
 export function connectFindings(problems: readonly SyncProblem[], given: readonly Given[], after: readonly Resource[]): Finding[] {
-  return problems.map(({ sync, pointer, message }) => {
+  return problems.map(({ level, sync, pointer, message }) => {
     const resource = after.find((other) => other.kind === 'Sync' && other.name === sync)
     const ofModel = pointer.startsWith('/primaryKey') && resource?.kind === 'Sync'
     const [kind, name] = ofModel ? (['Model', resource.spec.model] as const) : (['Sync', sync] as const)
     const document = given.find((one) => one.resource.kind === kind && one.resource.name === name)?.document ?? null
-    return { level: 'error', kind, name, document, pointer, message }
+    return { level, kind, name, document, pointer, message }
   })
 }

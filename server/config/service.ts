@@ -7,6 +7,7 @@ import { Problem, type FieldProblem } from '../api/problem.ts'
 import { connectFindings, syncsToAsk } from './connect.ts'
 import { decide, usersOf, type Decision } from './decide.ts'
 import { sizeEffects, type SizedEffect } from './effects.ts'
+import type { Finding } from './finding.ts'
 import { explain } from './explain.ts'
 import type { PlannedChange } from './plan.ts'
 import { fieldProblems, inBody, inDocuments, refuseDecision, refuseShape } from './refusal.ts'
@@ -40,14 +41,15 @@ export async function planDocuments(options: ConfigServiceOptions, request: Conf
   const given = readGiven(request)
   const decision = decide(given, { stored: await allResources(options.db), busySyncs: new Set() }, { prune: request.prune ?? false })
   refuseDecision(decision, inDocuments)
-  await refuseUnconnected(options, request, given, decision)
-  return answer(options, decision)
+  const asked = await askConnected(options, request, given, decision)
+  refuseDecision({ findings: asked, busy: [] }, inDocuments)
+  return answer(options, { ...decision, findings: [...decision.findings, ...asked] })
 }
 
 /** Makes what is stored what the documents say, all or nothing. Repeatable: the second time nothing changes. Throws Problem. */
 export async function applyDocuments(options: ConfigServiceOptions, request: ConfigRequest): Promise<PlanAnswer> {
   // Asking takes its time and must not hold up others; what is stored is looked at again when it counts.
-  if (request.connect === true) await planDocuments(options, request)
+  const asked = request.connect === true ? (await planDocuments(options, request)).warnings : null
   const given = readGiven(request)
   const decision = await changeResources(options.db, (books) => {
     const made = decide(given, books, { prune: request.prune ?? false })
@@ -55,7 +57,8 @@ export async function applyDocuments(options: ConfigServiceOptions, request: Con
     return made
   })
   if (decision.changes.length > 0) await options.onApplied?.()
-  return answer(options, decision)
+  const done = await answer(options, decision)
+  return { ...done, warnings: asked ?? done.warnings }
 }
 
 /** One resource by its content; `expected` judges the stored version, null where there is none. Throws Problem. */
@@ -120,16 +123,16 @@ function readGiven({ documents }: ConfigRequest): Given[] {
   return given
 }
 
-async function refuseUnconnected(
+/** What source and destination have to say, if they are to be asked. */
+async function askConnected(
   options: ConfigServiceOptions,
   request: ConfigRequest,
   given: readonly Given[],
   { after }: Decision,
-): Promise<void> {
-  if (request.connect !== true) return
-  const syncs = syncsToAsk(given, after)
-  if (Object.keys(syncs).length === 0) return
-  refuseDecision({ findings: connectFindings(await options.connectCheck(syncs), given, after), busy: [] }, inDocuments)
+): Promise<Finding[]> {
+  const syncs = request.connect === true ? syncsToAsk(given, after) : {}
+  if (Object.keys(syncs).length === 0) return []
+  return connectFindings(await options.connectCheck(syncs), given, after)
 }
 
 async function answer(options: ConfigServiceOptions, { planned, unchanged, effects, findings }: Decision): Promise<PlanAnswer> {

@@ -16,6 +16,12 @@ const FIELDS: Readonly<Record<System, { readonly key: string; readonly fields: s
       'lifecyclestage', 'customer', 'plan', plan, 'mrr', trim_scale(mrr)::text, 'active', active::text,
       'customer_since', to_char(date_trunc('milliseconds', customer_since at time zone 'UTC'), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,
   },
+  salesforce: {
+    key: 'id::text',
+    fields: `'External_Id__c', id::text, 'Email', email, 'FirstName', first_name, 'LastName', last_name, 'Title', plan || ' customer',
+      'Plan__c', plan, 'MRR__c', trim_scale(mrr), 'Active__c', active,
+      'Customer_Since__c', to_char(customer_since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS".000+0000"')`,
+  },
   webhook: {
     key: 'id::text',
     fields: `'email', email, 'first_name', first_name, 'last_name', last_name, 'plan', plan, 'mrr', mrr, 'active', active,

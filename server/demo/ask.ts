@@ -5,9 +5,10 @@ import { ApiClient } from '../cli/api-client.ts'
 
 /** The demo's questions to the API and to the stand-ins, over HTTP as anybody else would ask them. */
 
-export type System = 'hubspot' | 'webhook'
+export type Crm = 'hubspot' | 'salesforce'
+export type System = Crm | 'webhook'
 
-/** HubSpot holds every value as a text; a receiver gets numbers, whose digits JSON.parse would lose, and which take five times as long. */
+/** HubSpot holds every value as a text; the others get numbers, whose digits JSON.parse would lose, and which take five times as long. */
 export function readJson(system: System, text: string): unknown {
   return system === 'hubspot' ? JSON.parse(text) : parse(text)
 }

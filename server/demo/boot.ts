@@ -46,6 +46,7 @@ export async function boot({ env, rows, usualPorts, tell, signal }: Options): Pr
         ...withoutUsersOwn(env),
         TAILRACE_SECRETS_DIR: secrets,
         HUBSPOT_TOKEN: 'pat-demo',
+        SALESFORCE_SECRET: 'demo',
         WEBHOOK_SECRET: webhookSecret,
         LOG_LEVEL: env['LOG_LEVEL'] ?? 'warn',
         TAILRACE_METRICS_PORT: '0',

@@ -1,6 +1,11 @@
+import type { Crm } from './ask.ts'
 import { MODEL_SQL } from './data.ts'
 
-export const SYNCS = { hubspot: 'customers-to-hubspot', webhook: 'customers-to-webhook' } as const
+export const SYNCS = {
+  hubspot: 'customers-to-hubspot',
+  salesforce: 'customers-to-salesforce',
+  webhook: 'customers-to-webhook',
+} as const
 
 /**
  * HubSpot gives a private app 190 requests in ten seconds; its stand-in is set to the same. Of that Tailrace uses nine tenths at
@@ -8,13 +13,46 @@ export const SYNCS = { hubspot: 'customers-to-hubspot', webhook: 'customers-to-w
  */
 export const HUBSPOT_PER_TEN_SECONDS = 190
 const HUBSPOT_REQUESTS_PER_SECOND = 17
-export const HUBSPOT_RATE = `at most ${HUBSPOT_REQUESTS_PER_SECOND} requests a second of up to 100 records (limit: ${HUBSPOT_PER_TEN_SECONDS} in 10 s)`
+
+/** How fast each is written to, in words. */
+export const RATES: Readonly<Record<Crm, string>> = {
+  hubspot: `at most ${HUBSPOT_REQUESTS_PER_SECOND} requests a second of up to 100 records (limit: ${HUBSPOT_PER_TEN_SECONDS} in 10 s)`,
+  salesforce: 'five requests at once, of up to 200 records each (limit: calls a day)',
+}
 
 /** The demo's configuration, as files would hold it. `warehouseUrl` is the reference that the worker resolves to the address. */
-export function demoDocuments(warehouseUrl: string, sandboxUrl: string): object[] {
+export function demoDocuments(crm: Crm, warehouseUrl: string, sandboxUrl: string): object[] {
   return [
+    ...(crm === 'hubspot' ? hubspotDocuments(sandboxUrl) : salesforceDocuments(sandboxUrl)),
     { kind: 'Source', name: 'warehouse', connector: 'postgres', config: { url: warehouseUrl } },
     { kind: 'Model', name: 'customers', source: 'warehouse', sql: MODEL_SQL, primaryKey: 'id' },
+    {
+      kind: 'Destination',
+      name: 'receiver',
+      connector: 'webhook',
+      config: { url: `${sandboxUrl}/webhook/customers`, secret: '${env:WEBHOOK_SECRET}', allowPrivateNetwork: true },
+    },
+    {
+      kind: 'Sync',
+      name: SYNCS.webhook,
+      model: 'customers',
+      destination: 'receiver',
+      mode: 'mirror',
+      fields: {
+        email: 'email',
+        first_name: 'first_name',
+        last_name: 'last_name',
+        plan: 'plan',
+        mrr: 'mrr',
+        active: 'active',
+        customer_since: 'customer_since',
+      },
+    },
+  ]
+}
+
+function hubspotDocuments(sandboxUrl: string): object[] {
+  return [
     {
       kind: 'Destination',
       name: 'crm',
@@ -24,12 +62,6 @@ export function demoDocuments(warehouseUrl: string, sandboxUrl: string): object[
         accessToken: '${env:HUBSPOT_TOKEN}',
         requestsPerSecond: HUBSPOT_REQUESTS_PER_SECOND,
       },
-    },
-    {
-      kind: 'Destination',
-      name: 'receiver',
-      connector: 'webhook',
-      config: { url: `${sandboxUrl}/webhook/customers`, secret: '${env:WEBHOOK_SECRET}', allowPrivateNetwork: true },
     },
     {
       kind: 'Sync',
@@ -51,20 +83,35 @@ export function demoDocuments(warehouseUrl: string, sandboxUrl: string): object[
         customer_since: 'customer_since',
       },
     },
+  ]
+}
+
+function salesforceDocuments(sandboxUrl: string): object[] {
+  return [
+    {
+      kind: 'Destination',
+      name: 'crm',
+      connector: 'salesforce',
+      config: { loginUrl: `${sandboxUrl}/salesforce`, clientId: 'demo', clientSecret: '${env:SALESFORCE_SECRET}' },
+    },
     {
       kind: 'Sync',
-      name: SYNCS.webhook,
+      name: SYNCS.salesforce,
       model: 'customers',
-      destination: 'receiver',
+      destination: 'crm',
+      object: 'Contact',
       mode: 'mirror',
+      match: 'External_Id__c',
       fields: {
-        email: 'email',
-        first_name: 'first_name',
-        last_name: 'last_name',
-        plan: 'plan',
-        mrr: 'mrr',
-        active: 'active',
-        customer_since: 'customer_since',
+        External_Id__c: 'id',
+        Email: 'email',
+        FirstName: 'first_name',
+        LastName: 'last_name',
+        Title: { template: '{{ plan }} customer' },
+        Plan__c: { column: 'plan', ifNull: 'skip' },
+        MRR__c: 'mrr',
+        Active__c: 'active',
+        Customer_Since__c: 'customer_since',
       },
     },
   ]

@@ -1,6 +1,6 @@
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { CliError, EXIT } from '../cli/exit.ts'
-import { asking } from './ask.ts'
+import { asking, type Crm } from './ask.ts'
 import type { Booted } from './boot.ts'
 import { FEWEST_ROWS } from './data.ts'
 import { demoDocuments, HUBSPOT_PER_TEN_SECONDS } from './documents.ts'
@@ -16,6 +16,7 @@ import { toldToStop } from '../told-to-stop.ts'
 const MOST_ROWS = 200_000
 
 interface Options {
+  readonly destination: Crm
   readonly rows: number
   readonly keep?: true
   readonly json?: true
@@ -37,7 +38,8 @@ async function main(): Promise<number> {
 
 function parseOptions(): Options {
   return new Command('npm run demo --')
-    .description('The main job on embedded servers: 10,000 customers to the stand-ins of HubSpot and of a webhook receiver, twice.')
+    .description('The main job on embedded servers: 10,000 customers to the stand-ins of a CRM and of a webhook receiver, twice.')
+    .addOption(new Option('--destination <crm>', 'which CRM').choices(['hubspot', 'salesforce']).default('hubspot'))
     .option('--rows <n>', 'customers in the warehouse', rowCount, 10_000)
     .option('--keep', 'leave everything up until Ctrl-C')
     .option('--json', 'print the table as JSON')
@@ -64,9 +66,9 @@ async function runDemo(options: Options, signal: AbortSignal): Promise<number> {
     const ask = asking(stack.apiUrl, sandboxUrl, signal)
     const play = async (up: Booted): Promise<DemoResult> => {
       await ask.configureSandbox({ hubspot: { perTenSeconds: HUBSPOT_PER_TEN_SECONDS }, webhook: { secret: up.webhookSecret } })
-      await ask.apply(demoDocuments(up.warehouseReference, sandboxUrl))
+      await ask.apply(demoDocuments(options.destination, up.warehouseReference, sandboxUrl))
       progress.end('PostgreSQL, Temporal, API, worker, stand-ins; two syncs applied')
-      return tellStory({ ask, warehouseUrl: up.warehouseUrl, rows: options.rows, progress })
+      return tellStory({ ask, crm: options.destination, warehouseUrl: up.warehouseUrl, rows: options.rows, progress })
     }
     const result = await Promise.race([play(booted), broke])
     progress.stop()

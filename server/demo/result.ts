@@ -1,4 +1,4 @@
-import type { Rejection, Run, System, Tally } from './ask.ts'
+import type { Crm, Rejection, Run, System, Tally } from './ask.ts'
 
 export const ROUNDS = ['first', 'second'] as const
 export type Round = (typeof ROUNDS)[number]
@@ -22,13 +22,14 @@ export interface Owed {
 }
 
 export interface DemoResult {
+  readonly crm: Crm
   readonly rows: number
   readonly rate: string
   readonly outcomes: readonly Outcome[]
   readonly owed: readonly Owed[]
 }
 
-export const NAMES: Readonly<Record<System, string>> = { hubspot: 'HubSpot', webhook: 'webhook' }
+export const NAMES: Readonly<Record<System, string>> = { hubspot: 'HubSpot', salesforce: 'Salesforce', webhook: 'webhook' }
 
 export function secondsOf({ startedAt, finishedAt }: Run): number | null {
   return startedAt === null || finishedAt === null ? null : (Date.parse(finishedAt) - Date.parse(startedAt)) / 1000
@@ -38,7 +39,7 @@ export function secondsOf({ startedAt, finishedAt }: Run): number | null {
 export function asJson({ rows, rate, outcomes, owed }: DemoResult): object {
   return {
     rows,
-    hubspotRate: rate,
+    rate,
     agrees: outcomes.every(({ problems }) => problems.length === 0),
     runs: outcomes.map(({ round, system, run, holds, problems }) => ({
       round,

@@ -1,15 +1,14 @@
 import { differences, stepsBetween, wantedOf, withUnchanged, type Wanted } from './agreement.ts'
-import { hasEnded, type Asked, type Run, type System, type Tally } from './ask.ts'
+import { hasEnded, type Asked, type Crm, type Run, type System, type Tally } from './ask.ts'
 import { changeWarehouse, REMOVED, withWarehouse, type Broken } from './data.ts'
-import { HUBSPOT_RATE, SYNCS } from './documents.ts'
+import { RATES, SYNCS } from './documents.ts'
 import { deliveredNote, type Progress } from './progress.ts'
 import { NAMES, type DemoResult, type Outcome, type Owed, type Round } from './result.ts'
 import { count } from './table.ts'
 
-const SYSTEMS: readonly System[] = ['hubspot', 'webhook']
-
 export interface Stage {
   readonly ask: Asked
+  readonly crm: Crm
   readonly warehouseUrl: string
   readonly rows: number
   readonly progress: Progress
@@ -17,44 +16,49 @@ export interface Stage {
 
 type Books = Readonly<Record<System, ReadonlyMap<string, Wanted>>>
 
-const NOTHING: Books = { hubspot: new Map(), webhook: new Map() }
+const NOTHING: Books = { hubspot: new Map(), salesforce: new Map(), webhook: new Map() }
 
 /** The story after everything is up and configured: load, change, load again; each time the destinations are asked what they hold. */
 export async function tellStory(stage: Stage): Promise<DemoResult> {
-  const { progress, rows, warehouseUrl } = stage
+  const { crm, progress, rows, warehouseUrl } = stage
   progress.start('first load', 'starting both runs')
-  const firstWanted = await wantedNow(warehouseUrl)
+  const firstWanted = await wantedNow(stage)
   const first = await loadBoth(stage, 'first', NOTHING, firstWanted)
 
   progress.start('changes', 'in the warehouse')
   const broken = await changeWarehouse(warehouseUrl, rows)
-  const now = await wantedNow(warehouseUrl)
+  const now = await wantedNow(stage)
   const secondWanted = {
-    hubspot: withUnchanged(now.hubspot, firstWanted.hubspot, [broken.badEmail, broken.twice]),
+    ...now,
+    [crm]: withUnchanged(now[crm], firstWanted[crm], [broken.badEmail, broken.twice]),
     webhook: withUnchanged(now.webhook, firstWanted.webhook, [broken.twice]),
   }
   progress.end(`${count(Math.floor(rows / 100))} rows changed, ${REMOVED} deleted, 3 broken`)
 
   progress.start('second run', 'starting both runs')
   const second = await loadBoth(stage, 'second', firstWanted, secondWanted)
-  return { rows, rate: HUBSPOT_RATE, outcomes: [...first, ...second], owed: await owedOf(stage, broken) }
+  return { crm, rows, rate: RATES[crm], outcomes: [...first, ...second], owed: await owedOf(stage, broken) }
 }
 
-function wantedNow(warehouseUrl: string): Promise<Books> {
-  return withWarehouse(warehouseUrl, async (db) => ({ hubspot: await wantedOf(db, 'hubspot'), webhook: await wantedOf(db, 'webhook') }))
+function wantedNow({ crm, warehouseUrl }: Stage): Promise<Books> {
+  return withWarehouse(warehouseUrl, async (db) => ({ ...NOTHING, [crm]: await wantedOf(db, crm), webhook: await wantedOf(db, 'webhook') }))
+}
+
+function systemsOf({ crm }: Stage): readonly System[] {
+  return [crm, 'webhook']
 }
 
 async function loadBoth(stage: Stage, round: Round, before: Books, wanted: Books): Promise<Outcome[]> {
   const { ask, progress } = stage
   const seen = new Map<System, Run>()
-  const parts = () => SYSTEMS.map((each) => ({ name: NAMES[each], ...progressOf(seen.get(each)) }))
+  const parts = () => systemsOf(stage).map((each) => ({ name: NAMES[each], ...progressOf(seen.get(each)) }))
   const tell = (system: System, run: Run): void => {
     seen.set(system, run)
     const now = parts()
     progress.update(sum(now.map(({ done }) => done)), sum(now.map(({ total }) => total)), deliveredNote(now))
   }
   const ended = await Promise.all(
-    SYSTEMS.map(async (system) => {
+    systemsOf(stage).map(async (system) => {
       const earlier = await ask.tally(system)
       return { system, earlier, run: await follow(ask, system, (run) => tell(system, run)) }
     }),
@@ -108,13 +112,14 @@ function disagreements(run: Run, holds: Tally, steps: number): string[] {
   ]
 }
 
-async function owedOf({ ask, warehouseUrl }: Stage, { badEmail }: Broken): Promise<Owed[]> {
+async function owedOf(stage: Stage, { badEmail }: Broken): Promise<Owed[]> {
+  const { ask, warehouseUrl } = stage
   const email = await withWarehouse(warehouseUrl, async (db) => {
     const { rows } = await db.query<{ email: string }>('select email from analytics.customers where id = $1', [badEmail])
     return rows[0]?.email ?? null
   })
   const lists = await Promise.all(
-    SYSTEMS.map(async (system) =>
+    systemsOf(stage).map(async (system) =>
       (await ask.rejections(SYNCS[system])).map((rejection) => ({
         system,
         rejection,

@@ -51,7 +51,7 @@ const HOLDS: readonly Row[] = [
   ],
 ]
 
-export function renderTable({ rows, rate, outcomes, owed }: DemoResult, paint: Paint): string {
+export function renderTable({ crm, rows, rate, outcomes, owed }: DemoResult, paint: Paint): string {
   const line = paint.faint('─'.repeat(WIDTH))
   const head = [
     paint.strong(`${count(rows)} customers`.padEnd(LABEL)) + ROUNDS.map((round) => GAP + heading(`${round} run`, paint)).join(''),
@@ -69,7 +69,7 @@ export function renderTable({ rows, rate, outcomes, owed }: DemoResult, paint: P
     line,
     ...block('the destinations say', HOLDS),
     line,
-    paint.faint(`Rate to HubSpot: ${rate}.`),
+    paint.faint(`Rate to ${NAMES[crm]}: ${rate}.`),
     ...renderOwed(owed, outcomes, paint),
     '',
   ].join('\n')
@@ -108,8 +108,8 @@ function renderOwed(owed: readonly Owed[], outcomes: readonly Outcome[], paint: 
   if (owed.length === 0) return []
   const lines = owed.map(({ system, rejection, email }) => {
     const reason = rejection.field === null ? rejection.message : `${rejection.field}: ${rejection.message}`
-    const value = rejection.field === 'email' && email !== null ? ` (${email})` : ''
-    return `  ${NAMES[system].padEnd(9)}${`id ${keyText(rejection.key)}`.padEnd(10)}${cut(`${reason}${value}`, 78)}`
+    const value = /^email$/i.test(rejection.field ?? '') && email !== null ? ` (${email})` : ''
+    return `  ${NAMES[system].padEnd(11)}${`id ${keyText(rejection.key)}`.padEnd(10)}${cut(`${reason}${value}`, 76)}`
   })
   const partial = outcomes.some(({ run }) => run.state === 'partial')
   const why = partial ? '; all others were, so the run is partial' : ''
@@ -120,7 +120,7 @@ const WEBHOOK_NOTE = 'To the webhook an invalid e-mail is a text like any other:
 
 /** The links to Temporal's web UI, one for each run. `kept`: it stays up. */
 export function renderLinks(outcomes: readonly Outcome[], kept: boolean): string {
-  const lines = outcomes.map(({ round, system, run }) => `  ${round.padEnd(7)}${NAMES[system].padEnd(9)}${run.temporal.url ?? 'no link'}`)
+  const lines = outcomes.map(({ round, system, run }) => `  ${round.padEnd(7)}${NAMES[system].padEnd(11)}${run.temporal.url ?? 'no link'}`)
   const head = `The runs in Temporal's web UI${kept ? '' : ' (with --keep they stay to be looked at)'}`
   return [head, ...lines, ''].join('\n')
 }

@@ -3,16 +3,16 @@ import { salesforce } from '../../connectors/salesforce/index.ts'
 import { salesforceStandIn } from '../../connectors/salesforce/stand-in.ts'
 import type { DestinationFixture } from './destination-fixture.ts'
 
-const CLIENT_SECRET = '5ecret-of-the-app'
+export const CLIENT_SECRET = '5ecret-of-the-app'
 
 type Fields = Readonly<Record<string, string | number | boolean | null>>
 
 /** A planned record as it stands in a batch. */
-function planned(id: string, n: number, fields: Fields, op: 'upsert' | 'delete' = 'upsert'): PlannedRecord {
+export function planned(id: string, n: number, fields: Fields, op: 'upsert' | 'delete' = 'upsert'): PlannedRecord {
   return { id, op, line: JSON.stringify({ id, op, key: String(n), fields }) }
 }
 
-function account(n: number): Fields {
+export function account(n: number): Fields {
   return { External_Id__c: `private-${n}`, Name: `private-${n}`, Plan__c: 'pro', MRR__c: 12.5, Active__c: true }
 }
 

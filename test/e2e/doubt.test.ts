@@ -5,13 +5,17 @@ import { startStack, type Role, type Stack } from '../harness/stack.ts'
 import { terminate } from '../harness/workflows.ts'
 
 /** The paths of doubt: an answer is lost, a worker dies or freezes, a run is ended from outside. Counted at the destination. */
-const UPSERT = { on: 'hubspot', method: 'POST', path: 'batch/upsert' }
+const WRITES = {
+  hubspot: { on: 'hubspot', method: 'POST', path: 'batch/upsert' },
+  salesforce: { on: 'salesforce', method: 'PATCH', path: 'composite/sobjects' },
+  webhook: { on: 'webhook', method: 'POST' },
+} as const
 
-for (const destination of ['hubspot', 'webhook'] as const) {
+for (const destination of ['hubspot', 'salesforce', 'webhook'] as const) {
   describe(`doubt · ${destination}`, { timeout: 240_000 }, () => {
     let stack: Stack
     let worker: Role
-    const write = destination === 'hubspot' ? UPSERT : { on: 'webhook', method: 'POST' }
+    const write = WRITES[destination]
 
     before(async () => {
       stack = await startStack({ TAILRACE_FAILPOINTS: 'none' })
@@ -52,7 +56,7 @@ for (const destination of ['hubspot', 'webhook'] as const) {
     // A minute and a half: tasks go on being handed to the frozen worker's polls. Once is enough.
     test(
       'a worker freezes between claim and send and wakes up after its batch was taken over and a newer version settled: it sends nothing',
-      { skip: destination === 'webhook' && 'slow; the fence is the same' },
+      { skip: destination !== 'hubspot' && 'slow; the fence is the same' },
       async () => {
         await worker.arm('after-claim=freeze')
         const frozen = new Promise<void>((resolve) => {

@@ -27,7 +27,16 @@ export const some = (count: number, name = 'one'): Contact[] =>
 /** Quick to be sure that a lost request is lost: a second to answer, none after that. */
 const QUICK = { timeoutSeconds: 1, lostRequestSeconds: 0 }
 
-export function documents(stack: Stack, destination: 'hubspot' | 'webhook', sync: object = {}, config: object = {}): object[] {
+export type System = 'hubspot' | 'salesforce' | 'webhook'
+
+/** What each destination calls a contact's e-mail and name. */
+const FIELDS = {
+  hubspot: { email: 'email', name: 'firstname' },
+  salesforce: { email: 'External_Id__c', name: 'LastName' },
+  webhook: { email: 'email', name: 'name' },
+} as const
+
+export function documents(stack: Stack, destination: System, sync: object = {}, config: object = {}): object[] {
   const hubspot = { baseUrl: `${stack.sandbox.url}/hubspot`, accessToken: '${env:HUBSPOT_TOKEN}', ...QUICK, ...config }
   const webhook = {
     url: `${stack.sandbox.url}/webhook/contacts`,
@@ -37,14 +46,25 @@ export function documents(stack: Stack, destination: 'hubspot' | 'webhook', sync
     ...QUICK,
     ...config,
   }
-  const target =
-    destination === 'hubspot'
-      ? { object: 'contacts', match: 'email', fields: { email: 'email', firstname: 'name' } }
-      : { fields: { email: 'email', name: 'name' } }
+  const salesforce = {
+    loginUrl: `${stack.sandbox.url}/salesforce`,
+    clientId: 'consumer-key',
+    clientSecret: '${env:SALESFORCE_SECRET}',
+    ...QUICK,
+    ...config,
+  }
+  const configs = { hubspot, salesforce, webhook }
+  const { email, name } = FIELDS[destination]
+  const objects = {
+    hubspot: { object: 'contacts', match: email },
+    salesforce: { object: 'Contact', match: email },
+    webhook: {},
+  }
+  const target = { ...objects[destination], fields: { [email]: 'email', [name]: 'name' } }
   return [
     { kind: 'Source', name: 'warehouse', connector: 'postgres', config: { url: '${env:WAREHOUSE_URL}' } },
     { kind: 'Model', name: 'contacts', source: 'warehouse', sql: 'select * from contacts', primaryKey: 'id' },
-    { kind: 'Destination', name: 'target', connector: destination, config: destination === 'hubspot' ? hubspot : webhook },
+    { kind: 'Destination', name: 'target', connector: destination, config: configs[destination] },
     {
       kind: 'Sync',
       name: 'contacts',
@@ -58,16 +78,17 @@ export function documents(stack: Stack, destination: 'hubspot' | 'webhook', sync
   ]
 }
 
-/** What the destination holds, by e-mail. */
-export async function held(stack: Stack, system: 'hubspot' | 'webhook'): Promise<Record<string, unknown>> {
+/** What the destination holds: names by e-mail in lower case. */
+export async function held(stack: Stack, system: System): Promise<Record<string, unknown>> {
   const response = await fetch(`${stack.sandbox.url}/_sandbox/records?system=${system}`)
   const { records } = (await response.json()) as { records: { key: string; fields: Record<string, unknown> }[] }
   const byEmail: Record<string, unknown> = {}
-  for (const { fields } of records) byEmail[String(fields['email'])] = fields['firstname'] ?? fields['name'] ?? null
+  const names = FIELDS[system]
+  for (const { fields } of records) byEmail[String(fields[names.email]).toLowerCase()] = fields[names.name] ?? null
   return byEmail
 }
 
-/** What it should hold; HubSpot folds e-mails to lower case. */
+/** What it should hold. */
 export async function wanted(stack: Stack): Promise<Record<string, unknown>> {
   const { rows } = await stack.warehouse.query<{ email: string; name: string | null }>('select email, name from contacts')
   return Object.fromEntries(rows.map(({ email, name }) => [email.toLowerCase(), name]))
@@ -81,7 +102,7 @@ interface Totals {
 
 export async function report(
   stack: Stack,
-  system: 'hubspot' | 'webhook',
+  system: System,
 ): Promise<{ totals: Totals; findings: Record<string, unknown>; held: number; requests: { path: string; count: number }[] }> {
   const response = await fetch(`${stack.sandbox.url}/_sandbox/report?writes=none`)
   const body = (await response.json()) as {
@@ -95,12 +116,12 @@ export async function report(
 }
 
 /** Nothing lost, nothing doubled: every record as the warehouse has it, and so many versions took effect, each once. */
-export async function exactlyOnce(stack: Stack, system: 'hubspot' | 'webhook', versions: number): Promise<void> {
+export async function exactlyOnce(stack: Stack, system: System, versions: number): Promise<void> {
   assert.deepEqual(await held(stack, system), await wanted(stack))
   const { totals, findings } = await report(stack, system)
   assert.equal(totals.effective, versions)
-  if (system === 'hubspot') assert.equal(totals.repeated, 0)
-  else assert.deepEqual(findings['mismatches'], [])
+  if (system === 'webhook') assert.deepEqual(findings['mismatches'], [])
+  else assert.equal(totals.repeated, 0)
 }
 
 /** Knobs of the sandbox's stand-ins, by slug. */
@@ -117,7 +138,7 @@ export async function clearFaults(stack: Stack): Promise<void> {
 /** The sandbox, the model and the sync as at the start, with these contacts. */
 export async function startAnew(
   stack: Stack,
-  destination: 'hubspot' | 'webhook',
+  destination: System,
   contacts: readonly Contact[],
   sync: object = {},
   config: object = {},

@@ -59,6 +59,7 @@ export async function startStack(extraEnv: Record<string, string> = {}, own: Own
     WAREHOUSE_URL: warehouse.url,
     WEBHOOK_SECRET: `whsec_${Buffer.alloc(32, 7).toString('base64')}`,
     HUBSPOT_TOKEN: 'pat-test-token',
+    SALESFORCE_SECRET: 'salesforce-test-secret',
     ...extraEnv,
   }
   await runMigrate(workerSettings(env))
@@ -77,6 +78,18 @@ export async function startStack(extraEnv: Record<string, string> = {}, own: Own
     })
     const text = await response.text()
     return { status: response.status, body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>) }
+  }
+
+  /** Asks for the run, `seconds` apart, until it has ended or `seen` says that this is it. */
+  const watch = async (id: string, seconds: number, seen: (run: Run) => boolean): Promise<Run> => {
+    const limit = performance.now() + 90_000
+    for (;;) {
+      const { body } = await call('GET', `/v1/runs/${id}?wait=${seconds}`)
+      const run = body as unknown as Run
+      if (ENDED.includes(run.state) || seen(run)) return run
+      if (performance.now() > limit)
+        throw new Error(`run ${id} is still ${run.state}: ${JSON.stringify(run)}\n${roles.map((role) => role.output()).join('\n')}`)
+    }
   }
 
   return {
@@ -99,15 +112,12 @@ export async function startStack(extraEnv: Record<string, string> = {}, own: Own
       if (accepted.status !== 202) throw new Error(`run: ${accepted.status} ${JSON.stringify(accepted.body)}`)
       return this.ended(String(accepted.body['id']), until)
     },
-    async ended(id: string, until: readonly string[] = []): Promise<Run> {
-      const limit = performance.now() + 90_000
-      for (;;) {
-        const { body } = await call('GET', `/v1/runs/${id}?wait=${until.length > 0 ? 1 : 30}`)
-        const run = body as unknown as Run
-        if (ENDED.includes(run.state) || until.includes(run.state)) return run
-        if (performance.now() > limit)
-          throw new Error(`run ${id} is still ${run.state}: ${JSON.stringify(run)}\n${roles.map((role) => role.output()).join('\n')}`)
-      }
+    ended(id: string, until: readonly string[] = []): Promise<Run> {
+      return watch(id, until.length > 0 ? 1 : 30, ({ state }) => until.includes(state))
+    },
+    /** The run as soon as it waits for something, or has ended. */
+    waiting(id: string): Promise<Run> {
+      return watch(id, 1, ({ waiting }) => waiting !== null)
     },
     async stop(): Promise<void> {
       await Promise.all(roles.map((role) => role.kill()))

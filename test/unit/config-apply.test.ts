@@ -163,8 +163,8 @@ describe('documents through the API', () => {
   test('connect asks a worker about the syncs that are concerned', async () => {
     await api.post('apply', [...all, ...documentsOf(SYNC.replace('customers-to-crm', 'second'))])
     api.answers = [
-      { sync: 'customers-to-crm', pointer: '/fields', message: 'the model has no column emial; it has id, email' },
-      { sync: 'customers-to-crm', pointer: '/primaryKey', message: 'the model has no column id; it has email' },
+      { level: 'error', sync: 'customers-to-crm', pointer: '/fields', message: 'the model has no column emial; it has id, email' },
+      { level: 'error', sync: 'customers-to-crm', pointer: '/primaryKey', message: 'the model has no column id; it has email' },
     ]
     const { status, body } = await api.post('validate', all.slice(1), { connect: true })
     assert.equal(status, 422)
@@ -177,6 +177,13 @@ describe('documents through the API', () => {
       [['customers-to-crm', 'second']],
     )
     assert.equal(api.asked[0]?.['second']?.source.connector, 'postgres')
+    const warning = { level: 'warning', sync: 'customers-to-crm', pointer: '/match', message: 'email is not unique' } as const
+    api.answers = [warning]
+    for (const verb of ['validate', 'plan', 'apply'] as const) {
+      const { body: passed } = await api.post(verb, all, { connect: true })
+      const pointer = `/documents/${all.findIndex(({ kind }) => kind === 'Sync')}/match`
+      assert.deepEqual(passed['warnings'], [{ pointer, message: warning.message }], verb)
+    }
     const reader = await api.call('POST', '/v1/config/plan', { documents: all, connect: true }, { 'x-reader': 'yes' })
     assert.equal(reader.status, 403)
   })

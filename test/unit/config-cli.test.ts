@@ -36,7 +36,9 @@ describe('the CLI', () => {
       db: database.pool,
       baselineSize: async () => 12,
       connectCheck: async (syncs) =>
-        connectProblem === '' ? [] : Object.keys(syncs).map((sync) => ({ sync, pointer: '/fields/email', message: connectProblem })),
+        connectProblem === ''
+          ? []
+          : Object.keys(syncs).map((sync) => ({ level: 'error', sync, pointer: '/fields/email', message: connectProblem })),
       requireScope: () => {},
     })
     url = await api.listen({ host: '127.0.0.1', port: 0 })
