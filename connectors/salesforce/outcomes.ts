@@ -68,13 +68,15 @@ export function throwIfHopeless(verdicts: readonly Verdict[], what: string): voi
   throw new ConnectorError('auth', message, { code })
 }
 
+/** Refusals that may pass by themselves. */
+const PASSING = /^(UNABLE_TO_LOCK_ROW|UNKNOWN_EXCEPTION|SERVER_UNAVAILABLE)$/
+
 /** What the refusal of one record means. */
 export function refusedRecord(sent: Sent, { record }: Input, error: SalesforceError): Verdict {
   const { id, op } = record
   const { code, words, fields } = error
-  // A trigger or flow that failed on a lock says so in its words only.
-  if (code === 'UNABLE_TO_LOCK_ROW' || /UNABLE_TO_LOCK_ROW/.test(words)) return { id, status: 'locked', error }
-  if (code === 'UNKNOWN_EXCEPTION' || code === 'SERVER_UNAVAILABLE') return { id, status: 'in_doubt' }
+  // A trigger or flow that failed on a lock says so in its words only. A record that is refused was not saved, whatever the reason.
+  if (PASSING.test(code) || /UNABLE_TO_LOCK_ROW/.test(words)) return { id, status: 'locked', error }
   if (code === 'REQUEST_LIMIT_EXCEEDED' || code === 'PROCESSING_HALTED')
     return { id, status: 'retry', message: `Salesforce put it off (${code})` }
   if (code === 'STORAGE_LIMIT_EXCEEDED') return { id, status: 'full' }

@@ -204,6 +204,9 @@ describe('salesforce modes', { timeout: 60_000 }, () => {
     const fault = { key: 'private-7', statusCode: 'CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY', message: trigger }
     bench.standIn.configure?.({ lockAbove: null, rowFaults: [{ ...fault, times: 2 }] })
     assert.deepEqual(statuses(await write(bench, many(10), { mode: 'upsert' }))['v7'], 'delivered')
+    const error = { key: 'private-8', statusCode: 'UNKNOWN_EXCEPTION', message: 'An unexpected error occurred.' }
+    bench.standIn.configure?.({ rowFaults: [{ ...error, times: 2 }] })
+    assert.deepEqual(statuses(await write(bench, many(10), { mode: 'upsert' }))['v8'], 'delivered')
     bench.standIn.configure?.({ rowFaults: [{ ...fault, times: 100 }] })
     assert.deepEqual(statuses(await write(bench, many(10), { mode: 'upsert' }))['v7'], 'locked CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY')
   })

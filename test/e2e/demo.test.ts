@@ -84,6 +84,24 @@ describe('npm run demo', { skip: process.platform === 'linux' ? false : 'reads /
     assert.deepEqual(await readdir(folder), [])
   })
 
+  test('the same with Salesforce as the CRM', async () => {
+    const demo = startDemo('--destination', 'salesforce', '--rows', '400', '--json')
+    assert.deepEqual(await endOf(demo), { code: 0, signal: null }, demo.stderr())
+    const answer = JSON.parse(demo.stdout()) as Answer
+    assert.deepEqual(
+      answer.runs.map(({ round, destination, state, holds }) => [round, destination, state, holds['effective'], holds['repeated']]),
+      [
+        ['first', 'salesforce', 'succeeded', 400, 0],
+        ['first', 'webhook', 'succeeded', 400, 0],
+        ['second', 'salesforce', 'partial', 24, 0],
+        ['second', 'webhook', 'partial', 25, 0],
+      ],
+    )
+    assert.equal(answer.agrees, true)
+    const owed = answer.owed.filter(({ destination }) => destination === 'salesforce').map(({ code }) => code)
+    assert.deepEqual(owed.sort(), ['INVALID_EMAIL_ADDRESS', 'duplicate_key', 'null_key'])
+  })
+
   test('Ctrl-C in the middle of it stops all of it', async () => {
     const demo = startDemo('--rows', '1000')
     await demo.says(/^first load/m)
