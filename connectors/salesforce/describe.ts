@@ -10,8 +10,9 @@ export async function describeObject(client: SalesforceClient, name: string, gat
   const path = `/sobjects/${encodeURIComponent(name)}/describe`
   const { status, body } = await client.call({ method: 'GET', path, gate, what: `the description of ${name}`, writes: false })
   if (status === 404) throw await unknownObject(client, name, gate)
-  if (status !== 200 || !isObject(body))
+  if (status !== 200)
     throw new ConnectorError('config', `Salesforce answered ${status} to the description of ${name}`, { code: String(status) })
+  if (!isObject(body)) throw new ConnectorError('unreachable', `Salesforce answered the description of ${name} with something that is none`)
   const fields = objectsAt(body, 'fields').flatMap((field) => readField(field) ?? [])
   return {
     // As Salesforce writes it: paths take any case, results do not.

@@ -46,7 +46,8 @@ export function failureOf({ status, headers, body }: Answer, { what, writes }: {
       `${said}: the user lacks a permission, or the org has no API access. Give its profile "API Enabled" and access to object and fields`,
     )
   if (status === 410) return fail('config', `${said}: this API version is retired; leave apiVersion out, or set a newer one`)
-  if (status >= 500) return writes ? fail('in_doubt', `${said}; it may have been applied`) : fail('unreachable', said)
+  const lost = (): ConnectorError => (writes ? fail('in_doubt', `${said}; it may have been applied`) : fail('unreachable', said))
+  if (status >= 500) return lost()
   if (code === 'STORAGE_LIMIT_EXCEEDED') return storageFull(said)
   if (WRONG_NAMES.test(code) && !/foreign key external id/i.test(error?.words ?? ''))
     return fail(
@@ -54,6 +55,8 @@ export function failureOf({ status, headers, body }: Answer, { what, writes }: {
       `${said}: object or fields are not there, or not visible to this user; look at the mapping and the field-level security`,
     )
   if (status === 404 && error === undefined) return fail('config', `${said}: nothing is there; check loginUrl and apiVersion`)
+  // A page instead of JSON comes from something in between, not from Salesforce; only about the size may any server have its word.
+  if (body === undefined && (status === 300 || status === 400 || status === 409)) return lost()
   if (REFUSALS.has(status)) return null
   return fail('destination', `${said}, which nothing in its documentation explains; check loginUrl`)
 }

@@ -130,7 +130,9 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
 function refusal(status: number, body: JsonObject | null, grant: string): ConnectorError {
   const error = textAt(body, 'error')
   const code = error !== null && /^[a-z_]{1,40}$/.test(error) ? error : String(status)
-  if (status >= 500 || status < 400) return new ConnectorError('unreachable', `Salesforce could not log us in (${status})`, { code })
+  // A page instead of JSON comes from something in between.
+  if (status >= 500 || status < 400 || body === null)
+    return new ConnectorError('unreachable', `Salesforce could not log us in (${status})`, { code })
   const words = textAt(body, 'error_description') ?? ''
   const known = ADVICE.find(([sign]) => sign.test(words))?.[1]
   const byCode = /client/.test(code)

@@ -15,8 +15,9 @@ export interface Stored {
 
 /**
  * Reads records by their match values: folded match value → records, several where the field is not unique. What is not there is
- * absent. As many queries as the length of a URL asks for; each is asked for until its last page. Throws `refused` if Salesforce
- * does not take a value.
+ * absent. As many queries as the length of a URL asks for; each is asked for until its last page, and counted: an absence that is
+ * not true would create a record twice. Throws `refused` if Salesforce does not take a value, `unreachable` for an answer that is
+ * not whole.
  */
 export async function lookUp({
   client,
@@ -50,13 +51,17 @@ export async function lookUp({
 }
 
 async function* pages(client: SalesforceClient, first: string, gate: RequestGate, what: string): AsyncGenerator<JsonObject> {
+  let seen = 0
   for (let path: string | null = first; path !== null;) {
     const { status, body } = await client.call({ method: 'GET', path, gate, what, writes: false })
-    if (status !== 200 || !isObject(body)) throw refused(status, body, what)
-    yield* objectsAt(body, 'records')
-    const next = textAt(body, 'nextRecordsUrl')
-    if (next === null && body['done'] !== true)
-      throw new ConnectorError('unreachable', `Salesforce answered ${what} without saying whether that was all`)
+    if (status >= 300) throw refused(status, body, what)
+    const page = isObject(body) ? body : null
+    const records = objectsAt(page, 'records')
+    seen += records.length
+    yield* records
+    const next = textAt(page, 'nextRecordsUrl')
+    if (next === null && (page?.['done'] !== true || page['totalSize'] !== seen))
+      throw new ConnectorError('unreachable', `Salesforce answered ${what} with less than it found`)
     path = next === null ? null : next.slice(next.indexOf('/query'))
   }
 }
