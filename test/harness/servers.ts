@@ -14,6 +14,8 @@ export class Servers {
   readonly #binary: string
   #postgres: EmbeddedPostgres
   #temporal: EmbeddedTemporal
+  #postgresBack: Promise<void> = Promise.resolve()
+  #temporalBack: Promise<void> = Promise.resolve()
 
   static async start(): Promise<Servers> {
     const folder = await mkdtemp(join(tmpdir(), 'tailrace-servers-'))
@@ -35,17 +37,21 @@ export class Servers {
     return { postgres: this.#postgres.url, temporal: this.#temporal.address }
   }
 
-  /** SIGKILL; away until the promise of what it gives is called and kept. */
+  /** SIGKILL, once it is back from the time before; away until what this gives is called, which resolves when it is back. */
   async killPostgres(): Promise<() => Promise<void>> {
+    await this.#postgresBack
     const port = Number(new URL(this.#postgres.url).port)
     await killed(this.#postgres)
-    return async () => void (this.#postgres = await bringPostgres(this.#folder, port))
+    const bring = async (): Promise<void> => void (this.#postgres = await bringPostgres(this.#folder, port))
+    return () => (this.#postgresBack = bring())
   }
 
   async killTemporal(): Promise<() => Promise<void>> {
+    await this.#temporalBack
     const port = Number(this.#temporal.address.split(':')[1])
     await killed(this.#temporal)
-    return async () => void (this.#temporal = await bringTemporal(this.#folder, this.#binary, port))
+    const bring = async (): Promise<void> => void (this.#temporal = await bringTemporal(this.#folder, this.#binary, port))
+    return () => (this.#temporalBack = bring())
   }
 
   async stop(): Promise<void> {
