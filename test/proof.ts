@@ -7,7 +7,8 @@ const HEAD = `# Proof
 
 Written by \`npm run proof\` from \`proof/*.json\`, which the suites leave behind. A cell says how many times it was tried and, over all
 of them, how many records were lost and how many writes were doubled, counted at the destination: \`2: 0 / 0\`. \`+ n\` are repeats with
-the same id and the same bytes, which the receiver of an at-least-once destination drops.
+the same id and the same bytes, which the receiver of an at-least-once destination drops. An empty cell was not measured, or its
+destination never gets there (a webhook makes one request a batch and renews no claim).
 `
 
 const names = readdirSync('proof')

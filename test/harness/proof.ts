@@ -32,7 +32,7 @@ export function record(name: string, about: About, at: { row: string; column: st
   const { lost, doubled, repeats } = count
   column[at.variant] = { lost, doubled, repeats, on: new Date().toISOString().slice(0, 10) }
   mkdirSync('proof', { recursive: true })
-  writeFileSync(`proof/${name}.json`, `${JSON.stringify({ ...about, cells }, null, 1)}\n`)
+  writeFileSync(`proof/${name}.json`, `${JSON.stringify({ ...about, cells }, null, 2)}\n`)
 }
 
 export function readProof(name: string): Proof | null {
