@@ -12,6 +12,8 @@ export const DRIVER_ENVIRONMENT: Readonly<Record<string, string>> = {
   SNOWFLAKE_DISABLE_PLATFORM_DETECTION: 'true',
   SNOWFLAKE_DISABLE_MINICORE: 'true',
   SF_TELEMETRY_DISABLE_CONNECTION_SHAPE: 'true',
+  // Of SDKs that nothing here uses, about Node's version, among the log's lines.
+  AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
 }
 
 let loaded: Driver | null = null
