@@ -101,15 +101,16 @@ export class Crew {
 
   #ended(member: Member): void {
     const { kind, nth, role } = member
+    if (this.#dismissed) return
     const wasOurs = this.#members.includes(member)
     this.#members = this.#members.filter((other) => other !== member)
     this.#note({ died: kind, nth, passed: role.process.signalCode === 'SIGKILL' ? lastPassed(role.output()) : null })
-    if (!wasOurs || this.#dismissed) return
+    if (!wasOurs) return
     const replacing = this.start(kind).finally(() => this.#replacing.delete(replacing))
     this.#replacing.add(replacing)
   }
 
-  /** Nobody is replaced any more; the stack's own end ends all of them. */
+  /** Nobody is noted or replaced any more; the stack's own end ends all of them. */
   async dismiss(): Promise<void> {
     this.#dismissed = true
     await Promise.all(this.#replacing)
