@@ -8,7 +8,7 @@ import { readOptions, UsageError, type BenchOptions, type Case } from './options
 
 /**
  * `npm run bench -- --case first|nochange|delta|small|idle|bulk --rows N [--latency MS] [--batch N] [--concurrency N] [--workers N]
- * [--repeat N] [--minutes N] [--profile DIR]`: one JSON line on stdout, talk on stderr. Everything it starts it stops.
+ * [--repeat N] [--minutes N] [--source postgres|snowflake] [--profile DIR]`: one JSON line on stdout, talk on stderr. Everything it starts it stops.
  * `-- --check`: measures what recorded.json holds, and fails where a ratio has grown.
  */
 const USAGE = 64
