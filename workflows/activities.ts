@@ -22,7 +22,7 @@ export const bulk = step({
   retry,
 })
 /** Stopping a job that nobody waits for any more; what is not known after that, the next run finds out. */
-export const stoppingBulk = step({ startToCloseTimeout: '1 hour', scheduleToCloseTimeout: '15 minutes', heartbeatTimeout: '10s', retry })
+export const stoppingBulk = step({ startToCloseTimeout: '1 hour', scheduleToCloseTimeout: '10 minutes', heartbeatTimeout: '10s', retry })
 export const delivering = step({
   startToCloseTimeout: '1 hour',
   heartbeatTimeout: '10s',

@@ -101,6 +101,7 @@ async function startAnew({ deps, job, bulk, gate }: JobGround, remoteId: string)
   await bulk.abort(remoteId, gate)
   if ((await bulk.state(remoteId, gate)).state !== 'ended')
     throw new ConnectorError('in_doubt', 'a bulk job whose upload was not acknowledged is not aborted yet')
+  await bulk.discard(remoteId, gate)
   await effect('job-forget', () => forgetRemote(deps.db, { id: job.id, remoteId }))
   return false
 }

@@ -48,13 +48,11 @@ export async function bulkStep<T>(
   const definition = record.definition as RunDefinition
   const { destination } = await deps.connections.destination(definition.destination)
   if (!destination.bulk) throw runFailure('internal', `${definition.destination.name} has no bulk jobs`)
-  const gate = new Gate(deps.db, destination, signal)
+  const gate = new HeedingGate(deps.db, destination, signal)
   const generation = record.generation ?? 0
   const ground = { deps, definition, generation, destination, signal, job, bulk: destination.bulk, gate }
   const attempt = activityInfo().attempt
   try {
-    const pause = await accountPause(deps.db, destination.account)
-    if (pause) throw new ConnectorError('throttled', pause.reason, { retryAfterMs: pause.waitMs })
     const result = await work({ ...ground, request: requestOf(definition, job) })
     if (attempt > 1) await effect('note-state', () => setRunState(deps.db, run, null, null))
     return result
@@ -85,6 +83,15 @@ async function retryLater(
   const waiting = { reason: error.message, until: new Date(Date.now() + waitMs).toISOString() }
   if (waitMs > SHORT_WAIT_MS) await effect('note-state', () => setRunState(deps.db, run, null, waiting))
   return ApplicationFailure.create({ message: error.message, type: error.kind, nextRetryDelay: waitMs })
+}
+
+/** Heeds the account's pause before each request: no claim does it for these. */
+class HeedingGate extends Gate {
+  override async admit(): Promise<void> {
+    const pause = await accountPause(this.db, this.destination.account)
+    if (pause) throw new ConnectorError('throttled', pause.reason, { retryAfterMs: pause.waitMs })
+    await super.admit()
+  }
 }
 
 function sinceScheduledMs(): number {

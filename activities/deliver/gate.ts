@@ -19,15 +19,15 @@ export class Gate implements RequestGate {
   readonly signal: AbortSignal
   /** Absent unless failpoints are armed: then a body leaves in two writes. */
   readonly watch?: (moment: 'half' | 'answered') => void
-  readonly #db: pg.Pool
-  readonly #destination: Destination
+  readonly db: pg.Pool
+  readonly destination: Destination
   #prepaid = 0
   #claim: Claim | null = null
   #used = false
 
   constructor(db: pg.Pool, destination: Destination, signal: AbortSignal) {
-    this.#db = db
-    this.#destination = destination
+    this.db = db
+    this.destination = destination
     this.signal = signal
     if (failpointsArmed()) this.watch = (moment) => passing(moment === 'half' ? 'in-request' : 'after-request')
   }
@@ -61,14 +61,14 @@ export class Gate implements RequestGate {
 
   /** The account follows its headers from the next request on; losing one such note does no harm. */
   allow({ requestsPerSecond }: { requestsPerSecond: number }): void {
-    if (this.#destination.requestsPerSecond === null) return
-    void allowRate(this.#db, this.#destination.account, requestsPerSecond).catch(() => undefined)
+    if (this.destination.requestsPerSecond === null) return
+    void allowRate(this.db, this.destination.account, requestsPerSecond).catch(() => undefined)
   }
 
   async #take(): Promise<void> {
-    const rate = this.#destination.requestsPerSecond
+    const rate = this.destination.requestsPerSecond
     if (rate === null) return
-    const taken = await takeRequest(this.#db, this.#destination.account, rate)
+    const taken = await takeRequest(this.db, this.destination.account, rate)
     if ('paused' in taken) throw new ConnectorError('throttled', taken.paused.reason, { retryAfterMs: taken.paused.waitMs })
     if (taken.waitMs > 0)
       await sleep(taken.waitMs, undefined, { signal: this.signal }).catch(() => Promise.reject(new ConnectorError('cancelled', 'stopping')))

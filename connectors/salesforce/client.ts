@@ -1,6 +1,6 @@
 import type { RequestGate } from '../contract.ts'
 import { ConnectorError } from '../errors.ts'
-import { openHttp, type Http, type HttpResponse } from '../http.ts'
+import { openHttp, type Http, type HttpRequest, type HttpResponse } from '../http.ts'
 import { isObject } from '../json-object.ts'
 import type { SalesforceConfig } from './config.ts'
 import { parseJson } from './envelope.ts'
@@ -16,6 +16,12 @@ export interface Call {
   readonly headers?: Readonly<Record<string, string>>
   /** An object is sent as JSON; text and bytes as they are, with the content-type that `headers` name. */
   readonly body?: object | string | Buffer
+  /** Instead of `body`: read as it is sent, and begun anew where the call is sent a second time. */
+  readonly stream?: () => AsyncIterable<Buffer>
+  /** Gets the body of a 2xx answer as it comes; `text` and `body` of the reply are empty then. */
+  readonly receive?: (chunk: Buffer) => void
+  /** Default: as configured. */
+  readonly timeoutMs?: number
   readonly gate: RequestGate
   /** The call in words for messages, without values. */
   readonly what: string
@@ -57,28 +63,38 @@ export function salesforceClient(config: SalesforceConfig): SalesforceClient {
   const instances = new Map<string, Http>()
   let last: { readonly usage: Usage; readonly at: number } | null = null
 
-  const instance = ({ instanceUrl }: Session): Http => {
-    const known = instances.get(instanceUrl)
+  /** Transfers have connections of their own: an upload that looks records up on its way must not wait for one that it holds. */
+  const instance = ({ instanceUrl }: Session, transfer: boolean): Http => {
+    const key = `${instanceUrl}${transfer ? ' transfers' : ''}`
+    const known = instances.get(key)
     if (known !== undefined) return known
     const http = open(instanceUrl, new URL(instanceUrl).host)
-    instances.set(instanceUrl, http)
+    instances.set(key, http)
     return http
   }
 
   const exchange = async (call: Call, session: Session): Promise<HttpResponse> => {
-    const { method, path, body, gate, what } = call
-    const raw = typeof body === 'string' || Buffer.isBuffer(body)
+    const { method, path, gate, what, receive } = call
+    const { body, json } = payloadOf(call)
     const headers = {
       authorization: `Bearer ${session.token}`,
       accept: 'application/json',
       'user-agent': 'tailrace',
-      ...(body === undefined || raw ? {} : { 'content-type': 'application/json' }),
+      ...(json ? { 'content-type': 'application/json' } : {}),
       ...call.headers,
     }
-    const payload = body === undefined ? {} : { body: raw ? body : JSON.stringify(body) }
-    const request = { method, path: `/services/data/v${apiVersion}${path}`, headers, timeoutMs, gate, what, ...payload }
-    const response = await instance(session)
-      .request(request)
+    const url = `/services/data/v${apiVersion}${path}`
+    const request = {
+      method,
+      path: url,
+      headers,
+      timeoutMs: call.timeoutMs ?? timeoutMs,
+      gate,
+      what,
+      ...(body === undefined ? {} : { body }),
+    }
+    const response = await instance(session, call.stream !== undefined || receive !== undefined)
+      .request({ ...request, ...(receive === undefined ? {} : { receive }) })
       .catch((error: unknown) => {
         if (!call.writes && error instanceof ConnectorError && error.kind === 'in_doubt')
           throw new ConnectorError('unreachable', error.message, { cause: error, ...(error.code === null ? {} : { code: error.code }) })
@@ -112,11 +128,17 @@ export function salesforceClient(config: SalesforceConfig): SalesforceClient {
       if (overShare(usage, config.dailyRequestShare)) throw shareReached(usage, config)
     },
     usage: () => last?.usage ?? null,
-    host: () => [...instances.keys()].map((url) => new URL(url).host).at(-1) ?? login.host,
+    host: () => [...instances.keys()].map((key) => new URL(key.replace(/ .*/, '')).host).at(-1) ?? login.host,
     async close() {
       await Promise.all([loginHttp, ...instances.values()].map((http) => http.close()))
     },
   }
+}
+
+function payloadOf({ body, stream }: Call): { readonly body: HttpRequest['body']; readonly json: boolean } {
+  if (stream !== undefined) return { body: stream(), json: false }
+  if (body === undefined || typeof body === 'string' || Buffer.isBuffer(body)) return { body, json: false }
+  return { body: JSON.stringify(body), json: true }
 }
 
 /** `DailyApiRequests` of `/limits`, which says what is left. */

@@ -1,6 +1,8 @@
 import type { Destination, DestinationConnector, RequestGate, WriteRequest } from '../contract.ts'
 import { ConnectorError } from '../errors.ts'
 import { openGate } from '../http.ts'
+import { bulkLoader } from './bulk.ts'
+import { parentField } from './bulk-csv.ts'
 import { checkOrg } from './check.ts'
 import { salesforceClient } from './client.ts'
 import { foldMatch } from './compare.ts'
@@ -15,7 +17,7 @@ import { withRelationships } from './relationships.ts'
 import { reviewUse } from './review.ts'
 import { writeBatch } from './write.ts'
 
-/** Salesforce: standard and custom objects, by sObject Collections. */
+/** Salesforce: standard and custom objects, by sObject Collections and, many at once, by Bulk API 2.0. */
 export const salesforce: DestinationConnector = {
   slug: 'salesforce',
   title: 'Salesforce',
@@ -82,6 +84,12 @@ function open(given: Record<string, unknown>): Destination {
       await client.withinShare(gate)
       return readBackBatch({ client, object: await objectOf(request, gate), request, gate })
     },
+    bulk: bulkLoader({
+      client,
+      from: config.bulkFrom,
+      describe: async ({ object, fields }, gate) => withRelationships(await kept(object, gate), fields, (name) => kept(name, gate)),
+    }),
+    groupBy: parentField,
     close: () => client.close(),
   }
 }

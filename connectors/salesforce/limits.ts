@@ -17,6 +17,25 @@ export const CONCURRENCY = 5
 /** Records up to which Collections are quicker than a bulk job ("more than 2,000 records": Bulk API 2.0 guide). */
 export const BULK_FROM = 2_000
 
+/**
+ * A bulk job: 100 MB of CSV, which are 150 MB in base64, is the limit (Bulk API 2.0 guide, "Limits"). Records: fifteen internal
+ * batches of 10,000, so that a million records are seven jobs and a job that fails leaves no more than that over.
+ */
+export const MAX_BULK_BYTES = 90_000_000
+export const MAX_BULK_RECORDS = 150_000
+/** Salesforce divides a job into batches of so many, of which it counts 15,000 a rolling day, Bulk API 1.0 included. */
+export const INTERNAL_BATCH_RECORDS = 10_000
+/** Salesforce takes more at once but works on a few batches of an org at a time; what waits there cannot be paused here. */
+export const BULK_CONCURRENCY = 3
+/** "A single field or row": 32,000 and 400,000 characters (Bulk API 2.0 guide, "Limits"). */
+export const MAX_BULK_CELL_CHARS = 32_000
+export const MAX_BULK_ROW_CHARS = 400_000
+/** Calls of any kind end at Salesforce after 10 minutes; an upload of 90 MB needs 1.2 Mbit/s to be through by then. */
+export const BULK_TRANSFER_MS = 600_000
+/** An empty job that no ledger knows is certainly nobody's after a day; it is looked for that often. */
+export const ORPHAN_AGE_MS = 86_400_000
+export const SWEEP_EVERY_MS = 3_600_000
+
 /** A URI above 16,384 bytes is refused with 414 (limits cheat-sheet); host and path take some of it. */
 export const MAX_QUERY_BYTES = 15_000
 

@@ -26,11 +26,11 @@ export class DailyCalls {
   }
 
   /** `GET /limits`. */
-  limits({ dailyRequests }: Settings): StandInAnswer {
+  limits({ dailyRequests, bulkBatches }: Settings, batchesLeft: number): StandInAnswer {
     return jsonAnswer(200, {
       ConcurrentAsyncGetReportInstances: { Max: 200, Remaining: 200 },
       DailyApiRequests: { Max: dailyRequests, Remaining: Math.max(0, dailyRequests - this.#used) },
-      DailyBulkApiBatches: { Max: 15_000, Remaining: 15_000 },
+      DailyBulkApiBatches: { Max: bulkBatches, Remaining: batchesLeft },
       DailyBulkV2QueryJobs: { Max: 10_000, Remaining: 10_000 },
       DataStorageMB: { Max: 5_120, Remaining: 5_000 },
     })

@@ -38,6 +38,16 @@ const Settings = Type.Object(
       description: 'records with such a value raise the alert of a duplicate rule, which refuses them unless the call says allowSave=true',
     }),
     rowFaults: Type.Array(RowFault),
+    bulkQueueMs: Type.Number({ minimum: 0, description: 'a bulk job waits so long before half of it is written' }),
+    bulkProcessMs: Type.Number({ minimum: 0, description: 'and so long until the rest is' }),
+    bulkHold: Type.Boolean({ description: 'bulk jobs stay InProgress, half written' }),
+    bulkFailure: Type.Union([Type.Null(), Type.String()], { description: 'bulk jobs fail with this errorMessage, half written' }),
+    bulkBatches: Type.Integer({ minimum: 0, description: 'internal batches of the rolling day' }),
+    bulkBatchRows: Type.Integer({ minimum: 1, description: 'rows of an internal batch; Salesforce: 10,000' }),
+    bulkForgets: Type.Union([Type.Null(), Type.Integer({ minimum: 1 })], { description: 'every so manyth row has no result' }),
+    bulkLocks: Type.Boolean({ description: 'internal batches that share a parent lock each other out' }),
+    bulkRefuses: Type.Array(Type.String(), { description: 'objects that Bulk API 2.0 does not take' }),
+    bulkPageSize: Type.Integer({ minimum: 1, description: 'jobs of a page of the list; Salesforce: 1,000' }),
   },
   { additionalProperties: false },
 )
@@ -57,6 +67,16 @@ export const DEFAULT_SETTINGS: Settings = {
   lockAbove: null,
   duplicateAlerts: [],
   rowFaults: [],
+  bulkQueueMs: 50,
+  bulkProcessMs: 50,
+  bulkHold: false,
+  bulkFailure: null,
+  bulkBatches: 15_000,
+  bulkBatchRows: 10_000,
+  bulkForgets: null,
+  bulkLocks: false,
+  bulkRefuses: [],
+  bulkPageSize: 1_000,
 }
 
 /** The settings with the given ones put over them. Throws Error that names the first wrong one. */

@@ -2,6 +2,7 @@ import { jsonAnswer, type StandIn, type StandInAnswer, type StandInRequest } fro
 import { Access, ORGANIZATION_ID, USER_ID } from './stand-in-access.ts'
 import { notFound, Refusal } from './stand-in-answers.ts'
 import { collections } from './stand-in-collections.ts'
+import { BulkJobs } from './stand-in-bulk.ts'
 import { basicInformation, describe, describeGlobal } from './stand-in-describe.ts'
 import { DailyCalls } from './stand-in-limits.ts'
 import { Org } from './stand-in-org.ts'
@@ -21,6 +22,7 @@ export function salesforceStandIn({ now = Date.now }: { readonly now?: () => num
   let org = new Org(now)
   let calls = new DailyCalls()
   let queries = new Queries()
+  let bulk = new BulkJobs(org)
   const access = new Access()
 
   const rest = (request: StandInRequest, version: string, parts: readonly string[]): StandInAnswer => {
@@ -30,12 +32,15 @@ export function salesforceStandIn({ now = Date.now }: { readonly now?: () => num
       case '':
         return jsonAnswer(200, { sobjects: `/services/data/v${version}/sobjects`, limits: `/services/data/v${version}/limits` })
       case 'limits':
-        return calls.limits(org.settings)
+        return calls.limits(org.settings, bulk.batchesLeft)
       case 'query':
       case 'queryAll':
         return first === null ? queries.query(org, queryText(request.query), version) : queries.more(first, version)
       case 'composite':
         if (first === 'sobjects') return collections(org, request, second, third)
+        throw notFound()
+      case 'jobs':
+        if (first === 'ingest') return bulk.handle(request, version, parts.slice(2))
         throw notFound()
       case 'sobjects': {
         if (first === null) return describeGlobal(org)
@@ -68,6 +73,7 @@ export function salesforceStandIn({ now = Date.now }: { readonly now?: () => num
     if (parts[0] !== 'services' || parts[1] !== 'data' || version === undefined || Number(version) > NEWEST) throw notFound()
     if (Number(version) < OLDEST) throw new Refusal(410, 'UNSUPPORTED_API_VERSION', 'GONE')
     calls.take(org.settings)
+    bulk.advance()
     return rest(request, `${version}.0`, parts.slice(3))
   }
 
@@ -78,12 +84,24 @@ export function salesforceStandIn({ now = Date.now }: { readonly now?: () => num
       const answer = refusing(() => route(request))
       return { ...answer, headers: { ...calls.header(org.settings), ...answer.headers } }
     },
-    report: () =>
-      org.log.report(
+    report() {
+      bulk.advance()
+      return org.log.report(
         org.stores().reduce((sum, store) => sum + store.size, 0),
-        { unchangedWrites: org.unchanged, refusedRecords: org.refusedRecords, refusedRequests: calls.refused, logIns: access.logIns },
-      ),
-    records: (object) => org.records(object),
+        {
+          unchangedWrites: org.unchanged,
+          refusedRecords: org.refusedRecords,
+          refusedRequests: calls.refused,
+          logIns: access.logIns,
+          bulkUploads: bulk.uploads,
+          bulkJobs: bulk.states(),
+        },
+      )
+    },
+    records(object) {
+      bulk.advance()
+      return org.records(object)
+    },
     configure(given) {
       org.settings = mergeSettings(org.settings, given)
       if (typeof given['usedRequests'] === 'number') calls.set(given['usedRequests'])
@@ -92,6 +110,7 @@ export function salesforceStandIn({ now = Date.now }: { readonly now?: () => num
       org = new Org(now)
       calls = new DailyCalls()
       queries = new Queries()
+      bulk = new BulkJobs(org)
       access.reset()
     },
   }

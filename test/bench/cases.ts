@@ -1,11 +1,12 @@
 import type { BenchWorker } from './bench-worker.ts'
+import { csvRate } from './csv-rate.ts'
 import type { Ground } from './ground.ts'
 import type { BenchOptions } from './options.ts'
 import { configure, runSync, type Measured } from './run-sync.ts'
 import { baselineBytesPerRecord, startCounting, stateCosts } from './state-costs.ts'
 import { describeTimeline } from './timeline.ts'
-import { changeRows, fillSnowflake, fillWarehouse } from './warehouse.ts'
-import { bareScript, plainCopy, plainSnowflake } from './yardsticks.ts'
+import { ACCOUNT_FIELDS, changeRows, fillSnowflake, fillWarehouse } from './warehouse.ts'
+import { bareBulk, bareScript, plainCopy, plainSnowflake } from './yardsticks.ts'
 
 /** One measurement: the yardstick and the product, one right after the other. */
 export interface Round {
@@ -108,6 +109,22 @@ export async function measureChanges(ground: Ground, options: BenchOptions, ever
   }
   const target = (rawSeconds: number): number => (records === 1 ? 1.5 : 2 * rawSeconds + 1)
   return { rounds, records, yardstick: 'bare script', target, ...(await lastLook(ground, worker)) }
+}
+
+/** A first load by bulk jobs. */
+export async function measureBulk(ground: Ground, options: BenchOptions, tell: Tell): Promise<CaseResult> {
+  await fillWarehouse(ground.warehouse, options.rows)
+  const worker = await ground.startWorker(options)
+  await startCounting(ground.state)
+  const rounds: Round[] = []
+  for (let round = 1; round <= options.repeat; round++) {
+    const rawSeconds = await bareBulk(ground)
+    await configure(ground, options, `bulk-${round}`)
+    rounds.push(note({ rawSeconds, product: await runSync(ground, `bulk-${round}`, { records: options.rows }) }, tell))
+  }
+  tell(`CSV from frozen records: ${Math.round(await csvRate(ground.state, ACCOUNT_FIELDS, 'External_Id__c'))} records/s`)
+  const target = (rawSeconds: number): number => 4 * rawSeconds + 5
+  return { rounds, records: options.rows, yardstick: 'bare bulk script', target, ...(await lastLook(ground, worker)) }
 }
 
 /** A full warehouse and a baseline that agrees with it, made by a worker that is gone before anything is measured. */

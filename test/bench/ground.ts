@@ -13,6 +13,7 @@ import { openDatabase } from '../../state/database.ts'
 import { CLI, startBenchWorker, type BenchWorker } from './bench-worker.ts'
 import { firstMessage, forkScript, stopChild } from './child.ts'
 import { snowflakeProcess, type SnowflakeProcess } from '../snowflake/process.ts'
+import { ACCOUNT_FIELDS } from './warehouse.ts'
 import type { BenchOptions } from './options.ts'
 import { COUNTING } from './state-costs.ts'
 
@@ -52,7 +53,11 @@ export async function startGround(options: BenchOptions, stops: Stop[], tell: (l
   const binary = await findTemporalBinary({ configured: process.env['TAILRACE_TEMPORAL_BINARY'] || null, env: process.env, tell })
   const temporal = await startTemporal({ binary, dataDir: null, log: () => undefined })
   stops.unshift(() => temporal.stop())
-  const sink = forkScript(new URL('./sink.ts', import.meta.url), { latencyMs: options.latencyMs })
+  const { latencyMs } = options
+  const sink =
+    options.case === 'bulk'
+      ? forkScript(new URL('./bulk-sink.ts', import.meta.url), { latencyMs, fields: ACCOUNT_FIELDS })
+      : forkScript(new URL('./sink.ts', import.meta.url), { latencyMs })
   stops.unshift(() => stopChild(sink, 'SIGKILL'))
   const { port } = await firstMessage(sink, 'the sink')
   const sinkUrl = `http://127.0.0.1:${String(port)}`
@@ -129,6 +134,7 @@ function workerEnvironment({
     MALLOC_ARENA_MAX: '2',
     LOG_LEVEL: 'warn',
     BENCH_WAREHOUSE_URL: warehouseUrl,
+    BENCH_SALESFORCE_SECRET: 'secret',
     BENCH_WEBHOOK_SECRET: `whsec_${Buffer.alloc(32, 7).toString('base64')}`,
   }
 }

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { checkRatios } from './check.ts'
-import { measureChanges, measureFirst, measureNochange, measureWorkers, type CaseResult } from './cases.ts'
+import { measureBulk, measureChanges, measureFirst, measureNochange, measureWorkers, type CaseResult } from './cases.ts'
 import { startGround, type Ground } from './ground.ts'
 import { measureIdle } from './idle.ts'
 import { caseLine, idleLine, type Line } from './lines.ts'
@@ -58,6 +58,6 @@ function measure(ground: Ground, options: BenchOptions, chosen: Exclude<Case, 'i
     case 'small':
       return measureChanges(ground, options, options.rows, tell)
     case 'bulk':
-      throw new UsageError('--case bulk: not measured yet')
+      return measureBulk(ground, options, tell)
   }
 }

@@ -3,7 +3,7 @@ import { acceptRun } from '../../state/run-requests.ts'
 import { TASK_QUEUE, type Ground } from './ground.ts'
 import type { BenchOptions } from './options.ts'
 import { timelineOf, type Timeline } from './timeline.ts'
-import { COLUMNS, TABLE } from './warehouse.ts'
+import { ACCOUNT_FIELDS, COLUMNS, TABLE } from './warehouse.ts'
 import { quietJournal } from '../harness/journal.ts'
 
 /** Longest that a run may take. */
@@ -20,6 +20,20 @@ export async function configure(ground: Ground, options: BenchOptions, sync: str
   const { batch, concurrency } = options
   await put('Source', 'warehouse', ground.source)
   await put('Model', TABLE, { source: 'warehouse', table: TABLE, primaryKey: 'id' })
+  if (options.case === 'bulk') {
+    const org = { loginUrl: ground.sinkUrl, clientId: 'bench', clientSecret: '${env:BENCH_SALESFORCE_SECRET}' }
+    await put('Destination', 'sink', { connector: 'salesforce', config: org })
+    const mapped = Object.fromEntries(ACCOUNT_FIELDS.map((name, index) => [name, COLUMNS[index]]))
+    await put('Sync', sync, {
+      model: TABLE,
+      destination: 'sink',
+      mode: 'upsert',
+      object: 'Account',
+      match: 'External_Id__c',
+      fields: mapped,
+    })
+    return
+  }
   const receiver = { url: ground.sinkUrl, secret: '${env:BENCH_WEBHOOK_SECRET}', allowPrivateNetwork: true }
   await put('Destination', 'sink', { connector: 'webhook', config: { ...receiver, batchSize: batch, concurrency } })
   const fields = Object.fromEntries(COLUMNS.map((name) => [name, name]))

@@ -5,6 +5,9 @@ export const TABLE = 'customers'
 /** The key first, the others in name order: the select list of the product's COPY. */
 export const COLUMNS = ['id', 'active', 'amount', 'company', 'created_at', 'email', 'first_name', 'last_name', 'props', 'score']
 
+/** The destination's fields in the case `bulk`, in the order of the columns. */
+export const ACCOUNT_FIELDS = ['External_Id__c', ...COLUMNS.slice(1)]
+
 /** The plain ordered COPY that no reader of these columns in this order can beat. */
 export const PLAIN_COPY = `COPY (select ${COLUMNS.join(', ')} from ${TABLE} order by id) TO STDOUT`
 

@@ -5,8 +5,14 @@ import type { BenchOptions } from './options.ts'
 import type { SnowflakeProcess } from '../snowflake/process.ts'
 
 const BARE = new URL('./bare-script.ts', import.meta.url)
+const BARE_BULK = new URL('./bare-bulk.ts', import.meta.url)
 const PLAIN_COPY = new URL('./plain-copy.ts', import.meta.url)
 const PLAIN_SNOWFLAKE = new URL('./plain-snowflake.ts', import.meta.url)
+
+/** Seconds of the bare script for bulk jobs. */
+export function bareBulk(ground: Ground): Promise<number> {
+  return measured(BARE_BULK, { url: ground.warehouseUrl, sink: ground.sinkUrl }, 'the bare bulk script')
+}
 
 /** Seconds of the plain ordered COPY. */
 export function plainCopy(ground: Ground): Promise<number> {
