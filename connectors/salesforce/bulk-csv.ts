@@ -47,19 +47,25 @@ export function recordLine({ fields }: SalesforceRecord, shape: BulkShape, remot
   return line.length > MAX_BULK_ROW_CHARS ? null : `${line}\n`
 }
 
+const NULL_TEXT = /^\s*#N\/A\s*$/i
+
 function cellText(name: string, value: Scalar | undefined, { checkboxes }: BulkShape): string | null {
   if (value === undefined) return ''
   if (value === null || value === '') return checkboxes.has(name) ? 'false' : name.includes('.') ? null : '#N/A'
   if (typeof value !== 'string') return String(value)
-  if (value.length > MAX_BULK_CELL_CHARS || value.includes('\r') || value.trim().toUpperCase() === '#N/A') return null
+  if (value.length > MAX_BULK_CELL_CHARS || value.includes('\r') || NULL_TEXT.test(value)) return null
   return cell(value)
 }
 
-const QUOTED = /[",\n]|^\s|\s$/
+const QUOTED = /[",\n]/
 
+/** Spaces at an end are quoted too: they belong to the value. */
 function cell(text: string): string {
-  return QUOTED.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+  const plain = !QUOTED.test(text) && text.charCodeAt(0) > SPACE && text.charCodeAt(text.length - 1) > SPACE
+  return plain ? text : `"${text.replaceAll('"', '""')}"`
 }
+
+const SPACE = 32
 
 /**
  * The mapped field by which records share a parent whose lock they fight for: a relationship, or a lookup. Owners are not locked by

@@ -68,7 +68,10 @@ function readFields(line: string): Record<string, Scalar> {
   const parsed: unknown = JSON.parse(line)
   const fields = isObject(parsed) ? parsed['fields'] : null
   if (!isObject(fields)) throw new ConnectorError('config', 'a planned record has no fields')
-  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, scalar(value)]))
+  // In place: a copy of every record is a third of what building a CSV costs.
+  const scalars: Record<string, unknown> = fields
+  for (const name of Object.keys(scalars)) scalars[name] = scalar(scalars[name])
+  return scalars as Record<string, Scalar>
 }
 
 function scalar(value: unknown): Scalar {
