@@ -42,6 +42,18 @@ module.exports = {
         pathNot: 'node_modules/@temporalio/(workflow|common)/',
       },
     },
+    {
+      name: 'tracing-is-loaded-by-those-who-trace',
+      severity: 'error',
+      from: { pathNot: '^server/tracing' },
+      to: { path: 'node_modules/(@opentelemetry|@temporalio/interceptors-opentelemetry)(/|$)' },
+    },
+    {
+      name: 'tracing-is-loaded-late',
+      severity: 'error',
+      from: { path: '^server/' },
+      to: { path: '^server/tracing', dependencyTypesNot: ['dynamic-import'] },
+    },
     { name: 'nothing-imports-server', severity: 'error', from: { pathNot: '^(server|test)/' }, to: { path: '^server/' } },
     { name: 'nothing-imports-test', severity: 'error', from: { pathNot: '^test/' }, to: { path: '^test/' } },
     { name: 'declared-dependencies-only', severity: 'error', from: {}, to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] } },

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Destination, DestinationConnector, Source, SourceConnector } from '../connectors/contract.ts'
 import { destinationConnector, sourceConnector } from '../connectors/registry.ts'
-import { resolveReferences, type SecretSources } from './secrets.ts'
+import { resolveReferences, resolveText, type SecretSources } from './secrets.ts'
 
 export interface Endpoint {
   readonly name: string
@@ -23,6 +23,11 @@ export class Connections {
 
   constructor(secrets: SecretSources) {
     this.#secrets = secrets
+  }
+
+  /** One string of a configuration, with its references resolved. Throws `config` that calls it by `name`. */
+  text(name: string, text: string): Promise<string> {
+    return resolveText(name, text, this.#secrets)
   }
 
   async source(endpoint: Endpoint): Promise<{ connector: SourceConnector; source: Source }> {

@@ -11,6 +11,7 @@ import { finishRun, type FinishInput } from './finish/finish.ts'
 import type { InspectRequest } from './launch/inspect-request.ts'
 import { answerInspection } from './launch/answer.ts'
 import { launchScheduled } from './launch/launch.ts'
+import { giveUpNotice, sendNotice } from './notify/notify.ts'
 import { makePlan } from './plan/plan.ts'
 import type { PlanResult } from './plan/result.ts'
 import { prepareRun, type Prepared } from './prepare/prepare.ts'
@@ -37,6 +38,9 @@ export function createActivities(deps: Deps) {
     finish: (input: FinishInput): Promise<string> => finishRun(deps, input),
     noteState: (input: { run: string; state: string | null; waiting: { reason: string; until: string | null } | null }): Promise<void> =>
       effect('note-state', () => setRunState(deps.db, input.run, input.state, input.waiting)),
+
+    notify: (notice: string): Promise<string> => beating((signal) => sendNotice(deps, notice, signal)),
+    giveUpNotice: (notice: string): Promise<void> => giveUpNotice(deps, notice),
 
     launch: (sync: string): Promise<string> => launchScheduled(deps, sync),
     inspect: (input: { id: string; request: InspectRequest }): Promise<void> => beating((signal) => answerInspection(deps, input, signal)),

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { Counter, Histogram, type Registry } from 'prom-client'
 import type { ErrorKind } from '../connectors/errors.ts'
+import type { Notice } from '../state/notices.ts'
 import type { PlanCounts } from '../state/staging.ts'
 
 interface RunName {
@@ -21,6 +22,7 @@ export class Journal {
   readonly #records: Counter<'sync' | 'destination' | 'outcome'>
   readonly #failures: Counter<'destination' | 'kind'>
   readonly #throttled: Counter<'destination'>
+  readonly #notices: Counter<'notification' | 'event' | 'outcome'>
 
   constructor(log: Logger, registry: Registry) {
     this.#log = log
@@ -56,6 +58,17 @@ export class Journal {
       labelNames: ['destination'],
       registers,
     })
+    this.#notices = new Counter({
+      name: 'tailrace_notifications_total',
+      help: 'Notifications that were sent, or given up after a day.',
+      labelNames: ['notification', 'event', 'outcome'],
+      registers,
+    })
+  }
+
+  notified({ id, notification, sync, run, event }: Notice, outcome: 'sent' | 'given_up'): void {
+    this.#log[outcome === 'sent' ? 'info' : 'error']({ notice: id, notification, sync, run, event, outcome }, 'notification')
+    this.#notices.inc({ notification, event, outcome })
   }
 
   planned({ run, sync, destination, dryRun, counts, holds }: RunName & Planned): void {
@@ -94,7 +107,7 @@ interface Planned {
 
 interface BatchFailure {
   readonly destination: string
-  /** Null: it failed before a batch was claimed. */
+  /** Null: a bulk job, which is many batches. */
   readonly batch: number | null
   readonly kind: ErrorKind
   readonly code: string | null

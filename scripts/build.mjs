@@ -52,7 +52,10 @@ if (existsSync('dist')) renameSync('dist', 'dist.old')
 renameSync(out, 'dist')
 rmSync('dist.old', { recursive: true, force: true })
 // In place, because the bundle keeps the paths for stack traces.
-writeFileSync('dist/workflow-bundle.js', await bundleWorkflows(`${root}dist/workflows/index.js`))
+writeFileSync('dist/workflow-bundle.js', await bundleWorkflows([]))
+// For workers that trace; the others do not carry OpenTelemetry into every workflow.
+const traced = createRequire(import.meta.url).resolve('@temporalio/interceptors-opentelemetry/lib/workflow-interceptors')
+writeFileSync('dist/workflow-bundle-traced.js', await bundleWorkflows([traced]))
 writeFileSync('dist/stamp', stamp)
 linkCommand()
 
@@ -76,11 +79,11 @@ function resolveCompiler() {
   }
 }
 
-async function bundleWorkflows(workflowsPath) {
+async function bundleWorkflows(workflowInterceptorModules) {
   const { bundleWorkflowCode } = await import('@temporalio/worker')
   const silent = () => undefined
   const logger = { log: silent, trace: silent, debug: silent, info: silent, warn: console.warn, error: console.error }
-  return (await bundleWorkflowCode({ workflowsPath, logger })).code
+  return (await bundleWorkflowCode({ workflowsPath: `${root}dist/workflows/index.js`, workflowInterceptorModules, logger })).code
 }
 
 /** npm links the commands of dependencies only; with this `npx tailrace` runs ours at once. */

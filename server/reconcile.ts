@@ -5,12 +5,14 @@ import { repairSchedules } from '../activities/launch/schedules.ts'
 import { endTerminatedRun, startRun, type LaunchDeps } from '../activities/launch/start-run.ts'
 import { promoteNext } from '../state/run-requests.ts'
 import { startedRuns, unstartedRuns, waitingSyncs } from '../state/run-row.ts'
+import { startNotices } from '../activities/notify/start.ts'
 import { syncSchedules } from '../state/configuration.ts'
 import { prune } from '../state/prune.ts'
 import type { Logger } from './logger.ts'
 
 const PERIOD_MS = 15_000
 const PRUNE_EVERY_MS = 3_600_000
+const CONFIG_CHANGED = 'tailrace_config'
 /** Identity of the session lock that makes one worker the holder. */
 const LOCK = 7_141_200
 
@@ -37,24 +39,20 @@ export function startReconcile(deps: ReconcileDeps): { stop(): Promise<void> } {
 }
 
 async function loop(deps: ReconcileDeps, signal: AbortSignal): Promise<void> {
-  let prunedAtMs = 0
+  const pruning = new Pruning(deps, signal)
   while (!signal.aborted) {
     try {
-      await hold(deps, signal, async () => {
-        if (performance.now() - prunedAtMs > PRUNE_EVERY_MS) {
-          await prune(deps.db, deps.retentionDays)
-          prunedAtMs = performance.now() || 1
-        }
-      })
+      await hold(deps, signal, pruning)
     } catch (error) {
       deps.log.warn({ err: error }, 'reconciling failed; it is tried again')
     }
     await pause(PERIOD_MS, signal)
   }
+  await pruning.done
 }
 
 /** Holds the lock as long as its connection lives, and reconciles meanwhile. */
-async function hold(deps: ReconcileDeps, signal: AbortSignal, daily: () => Promise<void>): Promise<void> {
+async function hold(deps: ReconcileDeps, signal: AbortSignal, pruning: Pruning): Promise<void> {
   const client = new pgDriver.Client({ connectionString: deps.databaseUrl, application_name: 'tailrace reconcile', keepAlive: true })
   const lost = new Promise<never>((_, reject) => client.once('error', reject))
   lost.catch(() => undefined)
@@ -62,45 +60,80 @@ async function hold(deps: ReconcileDeps, signal: AbortSignal, daily: () => Promi
   try {
     const { rows } = await client.query<{ held: boolean }>('select pg_try_advisory_lock($1) as held', [LOCK])
     if (rows[0]?.held !== true) return
-    await client.query('listen tailrace_ended')
-    await client.query('listen tailrace_config')
+    const ear = new Ear(client)
+    for (const channel of ['tailrace_ended', 'tailrace_notice', CONFIG_CHANGED]) await client.query(`listen ${channel}`)
+    let dueMs = 0
     while (!signal.aborted) {
-      await Promise.race([reconcile(deps), lost])
-      await daily()
-      if (await Promise.race([nudged(client, signal), lost])) await startAccepted(deps)
+      const due = performance.now() >= dueMs
+      if (due) dueMs = performance.now() + PERIOD_MS
+      await Promise.race([due ? reconcile(deps) : startWaiting(deps), lost])
+      pruning.startIfDue()
+      const heard = await Promise.race([ear.next(dueMs - performance.now(), signal), lost])
+      if (heard.has(CONFIG_CHANGED)) dueMs = 0
     }
   } finally {
     await client.end().catch(() => undefined)
   }
 }
 
-/** True when a run ended meanwhile, false after the period or when stopping. */
-function nudged(client: pg.Client, signal: AbortSignal): Promise<boolean> {
-  return new Promise((resolve) => {
-    const end = (ended: boolean) => {
-      clearTimeout(timer)
-      client.off('notification', heard)
-      signal.removeEventListener('abort', quiet)
-      resolve(ended)
+/** What the state database tells, kept until it is asked for: nothing is missed while the loop is busy. */
+class Ear {
+  #heard = new Set<string>()
+  #wake = (): void => {}
+
+  constructor(client: pg.Client) {
+    client.on('notification', ({ channel }) => {
+      this.#heard.add(channel)
+      this.#wake()
+    })
+  }
+
+  /** Channels heard since the last call; waits for one, up to `ms`, or until stopping. */
+  async next(ms: number, signal: AbortSignal): Promise<ReadonlySet<string>> {
+    if (this.#heard.size === 0) {
+      const heard = new AbortController()
+      this.#wake = () => heard.abort()
+      await pause(Math.max(0, ms), AbortSignal.any([signal, heard.signal]))
     }
-    const heard = (message: pg.Notification) => end(message.channel === 'tailrace_ended')
-    const quiet = () => end(false)
-    const timer = setTimeout(quiet, PERIOD_MS)
-    client.on('notification', heard)
-    signal.addEventListener('abort', quiet)
-  })
+    const heard = this.#heard
+    this.#heard = new Set()
+    return heard
+  }
+}
+
+/** Goes on beside the loop, which waits for nothing of it. */
+class Pruning {
+  readonly #deps: ReconcileDeps
+  readonly #signal: AbortSignal
+  #startedAtMs = -Infinity
+  done: Promise<void> = Promise.resolve()
+
+  constructor(deps: ReconcileDeps, signal: AbortSignal) {
+    this.#deps = deps
+    this.#signal = signal
+  }
+
+  startIfDue(): void {
+    if (performance.now() - this.#startedAtMs < PRUNE_EVERY_MS) return
+    this.#startedAtMs = performance.now()
+    const { db, retentionDays, log } = this.#deps
+    this.done = this.done
+      .then(() => prune(db, retentionDays, this.#signal))
+      .catch((error: unknown) => log.warn({ err: error }, 'pruning failed; it is tried again in an hour'))
+  }
 }
 
 async function reconcile(deps: ReconcileDeps): Promise<void> {
   for (const run of await startedRuns(deps.db)) await endTerminatedRun(deps, run)
-  await startAccepted(deps)
+  await startWaiting(deps)
   await repairSchedules(deps, await syncSchedules(deps.db))
 }
 
-/** Runs that were accepted and never started, and runs whose turn has come. */
-async function startAccepted(deps: ReconcileDeps): Promise<void> {
+/** Runs that were accepted and never started, runs whose turn has come, and what is to be told. */
+async function startWaiting(deps: ReconcileDeps): Promise<void> {
   for (const sync of await waitingSyncs(deps.db)) await effect('promote', () => promoteNext(deps.db, sync))
   for (const run of await unstartedRuns(deps.db)) await startRun(deps, run)
+  await startNotices(deps)
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

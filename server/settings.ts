@@ -10,6 +10,8 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
 export interface TemporalSettings {
   readonly connection: ClientConnectConfig['connectionOptions'] & { readonly address: string }
   readonly namespace: string
+  /** Where the API key came from a file: it may be rotated. */
+  readonly apiKeyFile: string | null
 }
 
 /** Every name of the contract's section 2. null: unset. */
@@ -124,6 +126,8 @@ function read(reader: EnvironmentReader, env: Environment): Settings {
 function readOidc(reader: EnvironmentReader): Settings['oidc'] {
   const issuer = reader.url('TAILRACE_OIDC_ISSUER', HTTP)
   const audience = reader.text('TAILRACE_OIDC_AUDIENCE')
+  if (issuer?.startsWith('http:') === true && !isLoopback(new URL(issuer).hostname))
+    reader.wrong('TAILRACE_OIDC_ISSUER', 'must be https://: its keys decide who may call')
   if (issuer !== null && audience !== null) return { issuer, audience }
   if (issuer !== null) reader.wrong('TAILRACE_OIDC_AUDIENCE', 'is needed beside TAILRACE_OIDC_ISSUER')
   if (audience !== null) reader.require('TAILRACE_OIDC_ISSUER', issuer, 'is needed beside TAILRACE_OIDC_AUDIENCE')
@@ -160,7 +164,11 @@ function readTemporal(reader: EnvironmentReader, env: Environment): TemporalSett
     })
     const address = connectionOptions.address
     if (address === undefined) return null
-    return Object.freeze({ connection: { ...connectionOptions, address }, namespace: namespace ?? 'default' })
+    return Object.freeze({
+      connection: { ...connectionOptions, address },
+      namespace: namespace ?? 'default',
+      apiKeyFile: reader.text('TEMPORAL_API_KEY_FILE'),
+    })
   } catch {
     // The library's message may hold the value of a certificate or a path; the names are enough to find it.
     const tls = Object.keys(names).filter((name) => /TLS|CONFIG_FILE|PROFILE/.test(name))

@@ -7,15 +7,20 @@ import { Journal } from '../activities/journal.ts'
 import { DRIVER_ENVIRONMENT } from '../connectors/snowflake/driver.ts'
 import { openDatabase } from '../state/database.ts'
 import { armFromSettings } from './failpoints.ts'
+import { EXIT } from './cli/exit.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { processMetrics, startObserve } from './observe.ts'
+import { readiness, temporalAnswers } from './readiness.ts'
 import { startReconcile } from './reconcile.ts'
 import type { ServiceSettings } from './settings.ts'
+import { followApiKey } from './temporal-key.ts'
 import { registerWorkerMetrics } from './worker-metrics.ts'
 
 /** Requests in flight get this long to end after SIGTERM; then the process ends and what was not settled is in doubt. */
 const SHUTDOWN_GRACE = '1s'
 const SHUTDOWN_FORCE = '25s'
+/** Connections get this long to close after that: together less than the 30 s that Kubernetes waits. */
+const CLOSE_MS = 3_000
 
 /** Workflows stay in memory until this many; each is small, the SDK's default follows the heap and starves a small pod. */
 const MAX_CACHED_WORKFLOWS = 200
@@ -29,15 +34,22 @@ export async function runWorker(settings: ServiceSettings): Promise<void> {
   const db = openDatabase(settings.databaseUrl, { max: 30, applicationName: 'tailrace worker' })
   const connections = new Connections({ env: process.env, secretsDir: settings.secretsDir })
   const native = await NativeConnection.connect(settings.temporal.connection)
-  const client = new Client({ connection: Connection.lazy(settings.temporal.connection), namespace: settings.temporal.namespace })
+  const tracing = settings.otlpEndpoint === null ? null : (await import('./tracing.ts')).startTracing('worker')
+  const connection = Connection.lazy(settings.temporal.connection)
+  const { namespace } = settings.temporal
+  const client = new Client({
+    connection,
+    namespace,
+    interceptors: tracing?.clientInterceptors ?? {},
+  })
   const metrics = processMetrics()
   registerWorkerMetrics(metrics, { db, connections })
   const deps = { db, connections, client, taskQueue: settings.taskQueue, journal: new Journal(log, metrics) }
   const worker = await Worker.create({
     connection: native,
-    namespace: settings.temporal.namespace,
+    namespace,
     taskQueue: settings.taskQueue,
-    workflowBundle: { codePath: bundlePath() },
+    workflowBundle: { codePath: bundlePath(tracing === null ? 'workflow-bundle.js' : 'workflow-bundle-traced.js') },
     activities: createActivities(deps),
     // A dead worker's workflow tasks wait on its own queue for so long before others get them (default 10 s).
     stickyQueueScheduleToStartTimeout: '2s',
@@ -48,24 +60,33 @@ export async function runWorker(settings: ServiceSettings): Promise<void> {
     shutdownGraceTime: SHUTDOWN_GRACE,
     shutdownForceTime: SHUTDOWN_FORCE,
     ...versioning(),
+    ...tracing?.worker,
   })
   const observe = await startObserve({
     host: settings.metricsHost,
     port: settings.metricsPort,
-    ready: async () => (worker.getState() === 'RUNNING' ? { ok: true } : { ok: false, failing: 'temporal' }),
+    ready: () => readiness(db, async () => worker.getState() === 'RUNNING' && temporalAnswers(connection, namespace)),
     metrics,
   })
+  const key = followApiKey(settings.temporal.apiKeyFile, [native, connection], log)
   const reconcile = startReconcile({ ...deps, log, retentionDays: settings.retentionDays, databaseUrl: settings.databaseUrl })
+  let forced = true
   try {
     const running = worker.run()
     process.send?.({ ready: true })
     await running
+    forced = false
   } finally {
+    // A request that hangs would keep the process for its whole timeout, and an outage for longer.
+    setTimeout(() => process.exit(forced ? EXIT.failed : EXIT.done), CLOSE_MS).unref()
+    key.stop()
     await reconcile.stop()
     await observe.close()
     await connections.close()
     await native.close()
+    await connection.close()
     await db.end()
+    await tracing?.close()
   }
 }
 
@@ -91,6 +112,6 @@ function installRuntime(settings: ServiceSettings, log: Logger): void {
 }
 
 /** Built by `npm run build`; a worker never carries the bundler. */
-function bundlePath(): string {
-  return fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../dist/workflow-bundle.js' : '../workflow-bundle.js', import.meta.url))
+function bundlePath(file: string): string {
+  return fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? `../dist/${file}` : `../${file}`, import.meta.url))
 }

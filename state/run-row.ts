@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { noticesOf } from './notices.ts'
 
 export interface RunRecord {
   readonly id: string
@@ -58,8 +59,12 @@ export async function setRunState(
   waiting: { reason: string; until: string | null } | null,
 ): Promise<void> {
   await db.query(
-    `with r as (update run set state = coalesce($2, state), waiting = $3 where id = $1 and finished_at is null returning id)
-     select pg_notify('tailrace_run', id::text) from r`,
+    `with r as (update run set state = coalesce($2, state), waiting = $3 where id = $1 and finished_at is null returning id, sync, state, waiting),
+     parked as (
+       select id, sync, state as condition, jsonb_build_object('state', state, 'waiting', waiting) as detail
+       from (select id, sync, 'parked' as state, waiting from r where state = 'awaiting_approval') p
+     ), ${noticesOf('parked')}
+     select pg_notify('tailrace_run', id::text), told.n from r, told`,
     [run, state, waiting === null ? null : JSON.stringify(waiting)],
   )
 }
@@ -75,7 +80,7 @@ export interface RunEnd {
 
 /**
  * Ends a run: state, owed and the fence move together, so that from here on nothing of it has an effect. `done` becomes
- * `succeeded` when nothing is owed and `partial` otherwise. Repeatable: an ended run keeps its end. Gives the state it ended in.
+ * `succeeded` when nothing is owed and `partial` otherwise. A changed condition of the sync is noticed in the same statement. Repeatable: an ended run keeps its end. Gives the state it ended in.
  */
 export async function endRun(db: pg.Pool | pg.ClientBase, end: RunEnd): Promise<string | null> {
   const { rows } = await db.query<{ state: string }>(
@@ -84,7 +89,7 @@ export async function endRun(db: pg.Pool | pg.ClientBase, end: RunEnd): Promise<
        update run r set slot = null, finished_at = clock_timestamp(), error = $4, waiting = $5, owed = owed.n,
          started_at = coalesce(r.started_at, clock_timestamp()),
          state = case when $3 <> 'done' then $3 when r.dry_run or owed.n = 0 then 'succeeded' else 'partial' end
-       from owed where r.id = $1 and r.finished_at is null returning r.id, r.state, r.dry_run, r.plan_began_at
+       from owed where r.id = $1 and r.finished_at is null returning r.id, r.sync, r.state, r.dry_run, r.plan_began_at, r.error, r.owed
      ),
      fence as (
        update sync_state s set active_run = null,
@@ -93,8 +98,13 @@ export async function endRun(db: pg.Pool | pg.ClientBase, end: RunEnd): Promise<
          compacted_seq = case when s.compacted_seq = 0 then coalesce((select max(seq) from baseline_segment b where b.sync = $2 and b.generation = s.generation), 0) else s.compacted_seq end
        from ended where s.sync = $2 and s.active_run = ended.id
      ),
-     told as (select pg_notify('tailrace_run', id::text), pg_notify('tailrace_ended', $2) from ended)
-     select coalesce((select state from ended), (select state from run where id = $1)) as state, (select count(*) from told) as told`,
+     heard as (select pg_notify('tailrace_run', id::text), pg_notify('tailrace_ended', $2) from ended),
+     standing as (
+       select id, sync, case state when 'succeeded' then 'ok' else state end as condition,
+         jsonb_build_object('state', state, 'error', error, 'owed', owed) as detail
+       from ended where not dry_run and state <> 'cancelled'
+     ), ${noticesOf('standing')}
+     select coalesce((select state from ended), (select state from run where id = $1)) as state, (select count(*) from heard) as heard, told.n from told`,
     [
       end.run,
       end.sync,

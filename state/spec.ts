@@ -78,6 +78,7 @@ export const NotificationSpec = Type.Object(
     on: Type.Array(Type.Union([Type.Literal('failed'), Type.Literal('parked'), Type.Literal('partial'), Type.Literal('recovered')]), {
       minItems: 1,
     }),
+    allowPrivateNetwork: Type.Optional(Type.Boolean()),
   },
   closed,
 )

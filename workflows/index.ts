@@ -1,3 +1,4 @@
 export { inspection } from './inspection.ts'
 export { launch } from './launch.ts'
+export { notify } from './notify.ts'
 export { syncRun } from './sync-run.ts'

@@ -2,6 +2,7 @@ import { endRunFollowed } from '../../state/run-requests.ts'
 import { loadRun } from '../../state/run-row.ts'
 import { syncsAfter } from '../../state/configuration.ts'
 import type { RunDefinition } from '../definition.ts'
+import { noteGone } from '../../state/schedules.ts'
 import { pauseSchedule } from '../launch/schedules.ts'
 import type { Deps } from '../deps.ts'
 import { effect } from '../failpoints.ts'
@@ -22,6 +23,7 @@ export async function finishRun(deps: Deps, input: FinishInput): Promise<string>
   const waiting = row.dryRun && input.holds.length > 0 ? { reason: input.holds.join('; '), until: null } : null
   const outcome = input.outcome
   if (input.error?.code === 'gone') await pauseSchedule(deps, row.sync, `run ${row.id}: the receiver is gone`)
+  else if (outcome === 'done' && !row.dryRun) await noteGone(deps.db, row.sync, false)
   const end = { run: row.id, sync: row.sync, outcome, error: input.error, waiting, mappingId: definition?.mappingId ?? null }
   const followers = outcome === 'done' && !row.dryRun ? await syncsAfter(deps.db, row.sync) : []
   const state = await effect('end', () => endRunFollowed(deps.db, end, followers))

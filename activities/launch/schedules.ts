@@ -1,34 +1,51 @@
 import { createHash } from 'node:crypto'
-import { ScheduleOverlapPolicy, ScheduleNotFoundError, type ScheduleOptions } from '@temporalio/client'
+import { ScheduleOverlapPolicy, ScheduleNotFoundError, type ScheduleDescription } from '@temporalio/client'
+import { forgetSchedule, knownSchedules, noteGone, noteSchedule, type KnownSchedule } from '../../state/schedules.ts'
 import type { SyncSpec } from '../../state/spec.ts'
 import { durationMs } from '../plan/guards.ts'
 import type { LaunchDeps } from './start-run.ts'
 
 type Schedule = NonNullable<SyncSpec['schedule']>
+/** Those that Temporal keeps. */
+type Timed = Exclude<Schedule, { after: string }>
 
 /** What was missed while Temporal was away is caught up if it is no older than this. */
 const CATCHUP_WINDOW = '10 minutes'
 const PREFIX = 'schedule/'
 
+/** Looked at more closely than the list shows, in turns: 1,000 schedules take ten passes. */
+const LOOKS_A_PASS = 100
+let turn = 0
+
 /**
- * Makes Temporal's schedules those of the configuration: creates, changes, pauses and deletes. A schedule starts the launcher,
- * whose own id gets a time suffix; the run itself is always `sync/<name>`. Repeatable. A hash in the memo tells what it was made from.
+ * Makes Temporal's schedules those of the configuration: creates, changes, pauses and deletes, and puts back what somebody changed by
+ * hand. A schedule starts the launcher, whose own id gets a time suffix; the run itself is always `sync/<name>`. Repeatable.
  */
 export async function repairSchedules(deps: LaunchDeps, syncs: readonly { name: string; schedule: Schedule | null }[]): Promise<void> {
   const wanted = new Map(syncs.flatMap(({ name, schedule }) => (schedule && !('after' in schedule) ? [[name, schedule] as const] : [])))
-  for await (const existing of deps.client.schedule.list()) {
-    if (!existing.scheduleId.startsWith(PREFIX)) continue
-    const name = existing.scheduleId.slice(PREFIX.length)
-    const schedule = wanted.get(name)
-    if (!schedule) await deleteSchedule(deps, existing.scheduleId)
-    else if (existing.memo?.['made'] === fingerprint(deps, schedule)) wanted.delete(name)
-    else await deleteSchedule(deps, existing.scheduleId)
+  const known = await knownSchedules(deps.db)
+  const there = new Set<string>()
+  for await (const { scheduleId } of deps.client.schedule.list()) {
+    if (!scheduleId.startsWith(PREFIX)) continue
+    const name = scheduleId.slice(PREFIX.length)
+    if (wanted.has(name)) there.add(name)
+    else await deleteSchedule(deps, name)
   }
-  for (const [name, schedule] of wanted) await createSchedule(deps, name, schedule)
+  const kept: [string, Timed, KnownSchedule][] = []
+  for (const [name, schedule] of wanted) {
+    const before = known.get(name)
+    if (there.has(name) && before?.made === fingerprint(deps, schedule)) kept.push([name, schedule, before])
+    else {
+      const shown = shownAs(await makeSchedule(deps, name, schedule, false))
+      await noteSchedule(deps.db, name, { made: fingerprint(deps, schedule), shown })
+    }
+  }
+  for (const [name, schedule, before] of nextOf(kept)) await repairSchedule(deps, name, schedule, before)
 }
 
-/** Pauses a sync's schedule: its receiver is gone for good. */
+/** The receiver of a sync is gone for good: its schedule pauses until a run gets through. */
 export async function pauseSchedule(deps: LaunchDeps, sync: string, note: string): Promise<void> {
+  await noteGone(deps.db, sync, true)
   try {
     await deps.client.schedule.getHandle(`${PREFIX}${sync}`).pause(note)
   } catch (error) {
@@ -36,24 +53,44 @@ export async function pauseSchedule(deps: LaunchDeps, sync: string, note: string
   }
 }
 
-async function createSchedule(deps: LaunchDeps, name: string, schedule: Exclude<Schedule, { after: string }>): Promise<void> {
-  const options: ScheduleOptions = {
-    scheduleId: `${PREFIX}${name}`,
+function nextOf<T>(all: readonly T[]): readonly T[] {
+  const from = all.length === 0 ? 0 : turn % all.length
+  turn = from + LOOKS_A_PASS
+  return [...all, ...all].slice(from, from + Math.min(LOOKS_A_PASS, all.length))
+}
+
+async function repairSchedule(deps: LaunchDeps, name: string, schedule: Timed, { shown, gone }: KnownSchedule): Promise<void> {
+  try {
+    const now = await deps.client.schedule.getHandle(`${PREFIX}${name}`).describe()
+    if (shownAs(now) === shown && now.state.paused === (gone || isPaused(schedule))) return
+  } catch (error) {
+    // Listing is eventually consistent: it was deleted a moment ago.
+    if (!(error instanceof ScheduleNotFoundError)) throw error
+  }
+  // What it should look like stays as noted: somebody may change it again before it is looked at.
+  await makeSchedule(deps, name, schedule, gone)
+}
+
+/** Creates it, or makes the one that is there what it should be. Gives how Temporal shows it. */
+async function makeSchedule(deps: LaunchDeps, name: string, schedule: Timed, gone: boolean): Promise<ScheduleDescription> {
+  const handle = deps.client.schedule.getHandle(`${PREFIX}${name}`)
+  const paused = gone || isPaused(schedule)
+  const options = {
     spec:
       'every' in schedule
         ? { intervals: [{ every: durationMs(schedule.every), offset: offsetMs(name, durationMs(schedule.every)) }] }
         : { cronExpressions: [schedule.cron], timezone: schedule.timezone ?? 'UTC' },
     action: { type: 'startWorkflow', workflowType: 'launch', workflowId: `launch/${name}`, taskQueue: deps.taskQueue, args: [name] },
     policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: CATCHUP_WINDOW },
-    state: { paused: schedule.paused ?? false },
-    memo: { made: fingerprint(deps, schedule) },
-  }
+    state: { paused },
+  } as const
   try {
-    await deps.client.schedule.create(options)
+    await handle.update((before) => ({ ...options, state: { ...before.state, paused } }))
   } catch (error) {
-    // Listing is eventually consistent: it may be there already, and is looked at again next time.
-    if (!(error instanceof Error && /already (exists|running|registered)/i.test(error.message))) throw error
+    if (!(error instanceof ScheduleNotFoundError)) throw error
+    await deps.client.schedule.create({ ...options, scheduleId: handle.scheduleId })
   }
+  return handle.describe()
 }
 
 /** Spread over the interval by the sync's name: a thousand hourly syncs must not all start on the hour. Whole seconds. */
@@ -62,20 +99,29 @@ function offsetMs(name: string, everyMs: number): number {
   return (hash % Math.max(1, Math.floor(everyMs / 1000))) * 1000
 }
 
-async function deleteSchedule(deps: LaunchDeps, id: string): Promise<void> {
+async function deleteSchedule(deps: LaunchDeps, name: string): Promise<void> {
   try {
-    await deps.client.schedule.getHandle(id).delete()
+    await deps.client.schedule.getHandle(`${PREFIX}${name}`).delete()
   } catch (error) {
     if (!(error instanceof ScheduleNotFoundError)) throw error
   }
+  await forgetSchedule(deps.db, name)
 }
 
-/** Bump when the way from a sync's schedule to Temporal's changes. */
+const isPaused = (schedule: Timed): boolean => schedule.paused ?? false
+
+/** Temporal shows a cron expression as a calendar of its own, so what it shows is compared with what it showed. */
+function shownAs({ spec, action, policies }: ScheduleDescription): string {
+  return hash([spec, action, policies])
+}
+
+/** Bump when the way from a sync's schedule to Temporal's changes, and when the SDK shows schedules differently. */
 const SCHEDULE_VERSION = 2
 
 function fingerprint(deps: LaunchDeps, schedule: Schedule): string {
-  return createHash('sha256')
-    .update(JSON.stringify([SCHEDULE_VERSION, schedule, deps.taskQueue]))
-    .digest('hex')
-    .slice(0, 16)
+  return hash([SCHEDULE_VERSION, schedule, deps.taskQueue])
+}
+
+function hash(parts: unknown): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16)
 }

@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import { isLoopback } from '../../connectors/address.ts'
 import { Problem } from './problem.ts'
-import type { Scope } from './scope.ts'
-import type { Principal, TokenStore } from './tokens.ts'
+import type { Principal, Scope } from './scope.ts'
+import type { TokenStore } from './tokens.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {

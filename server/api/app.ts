@@ -51,6 +51,7 @@ export async function buildApi(deps: ApiDeps): Promise<FastifyInstance> {
   app.addHook('onRoute', ({ url, config }) => {
     if (url.startsWith('/v1/') && config?.scope === undefined) throw new Error(`the route ${url} names no scope`)
   })
+  deps.traceRequests?.(app)
   await protect(app, deps)
   app.addHook('onResponse', async (request, reply) =>
     deps.metrics.observeRequest({ method: request.method, route: routeOf(request), status: reply.statusCode }, reply.elapsedTime / 1000),

@@ -1,3 +1,4 @@
+import type { FastifyInstance } from 'fastify'
 import type { InspectRequest } from '../../activities/launch/inspect-request.ts'
 import type { Database } from '../../state/database.ts'
 import type { Logger } from '../logger.ts'
@@ -38,4 +39,6 @@ export interface ApiDeps {
   readonly inspect: (request: InspectRequest, input?: unknown) => Promise<unknown>
   /** Whether Temporal answers; never rejects. */
   readonly temporalUp: () => Promise<boolean>
+  /** Hooks that make a span of each request; null where nobody traces. */
+  readonly traceRequests: ((app: FastifyInstance) => void) | null
 }

@@ -1,18 +1,20 @@
 import { Client } from '@temporalio/client'
 import { Journal } from '../../activities/journal.ts'
 import { inspect } from '../../activities/launch/inspect.ts'
-import { openDatabase, type Database } from '../../state/database.ts'
+import { openDatabase } from '../../state/database.ts'
 import { CliError, EXIT } from '../cli/exit.ts'
 import { armFromSettings } from '../failpoints.ts'
 import { createLogger } from '../logger.ts'
-import { startObserve, type Readiness } from '../observe.ts'
+import { startObserve } from '../observe.ts'
+import { readiness, temporalAnswers } from '../readiness.ts'
 import type { ServiceSettings } from '../settings.ts'
 import { buildApi } from './app.ts'
 import { createApiMetrics } from './metrics.ts'
+import { followApiKey } from '../temporal-key.ts'
 import { connectTemporal, temporalControl } from './temporal-control.ts'
+import { OidcTokens } from './oidc.ts'
 import { TokenStore } from './tokens.ts'
 
-const PROBE_MS = 3_000
 /** Requests under way get so long to end after a signal. */
 const GRACE_MS = 20_000
 
@@ -27,11 +29,12 @@ export async function runApi(settings: ServiceSettings): Promise<void> {
   const db = openDatabase(settings.databaseUrl, { max: 20, applicationName: 'tailrace api' })
   const connection = connectTemporal(settings.temporal)
   const { namespace } = settings.temporal
-  const client = new Client({ connection, namespace })
+  const tracing = settings.otlpEndpoint === null ? null : (await import('../tracing.ts')).startTracing('api')
+  const client = new Client({ connection, namespace, interceptors: tracing?.clientInterceptors ?? {} })
+  const key = followApiKey(settings.temporal.apiKeyFile, [connection], log)
   const metrics = createApiMetrics(db)
   const launch = { db, client, taskQueue: settings.taskQueue, journal: new Journal(log, metrics.registry) }
-  const temporalUp = () =>
-    answers(() => connection.withDeadline(Date.now() + PROBE_MS, () => connection.workflowService.describeNamespace({ namespace })))
+  const temporalUp = () => temporalAnswers(connection, namespace)
   const app = await buildApi({
     db,
     log,
@@ -42,6 +45,7 @@ export async function runApi(settings: ServiceSettings): Promise<void> {
     control: temporalControl(launch),
     inspect: (request, input) => inspect(launch, request, input),
     temporalUp,
+    traceRequests: tracing?.traceRequests ?? null,
   })
   const told = whenTold()
   try {
@@ -60,15 +64,17 @@ export async function runApi(settings: ServiceSettings): Promise<void> {
     const late = setTimeout(() => app.server.closeAllConnections(), GRACE_MS)
     await app.close()
     clearTimeout(late)
+    key.stop()
     await connection.close()
     await db.end()
+    await tracing?.close()
   }
 }
 
 /** Null: nothing is configured; the settings allow that on a loopback address only. */
 async function openTokens({ apiToken, apiTokensFile, oidc }: ServiceSettings): Promise<TokenStore | null> {
   if (apiToken === null && apiTokensFile === null && oidc === null) return null
-  return TokenStore.open({ token: apiToken, file: apiTokensFile })
+  return TokenStore.open({ token: apiToken, file: apiTokensFile, oidc: oidc === null ? null : new OidcTokens(oidc) })
 }
 
 async function listen(app: Awaited<ReturnType<typeof buildApi>>, { host, port }: ServiceSettings): Promise<void> {
@@ -80,33 +86,6 @@ async function listen(app: Awaited<ReturnType<typeof buildApi>>, { host, port }:
     const why =
       code === 'EADDRINUSE' ? 'is in use: stop what listens there, or choose another' : `cannot be listened on (${code}): choose another`
     throw new CliError(EXIT.failed, `Port ${port} of ${host} ${why} by TAILRACE_PORT (the address by TAILRACE_HOST).`, { cause })
-  }
-}
-
-async function readiness(db: Database, temporalUp: () => Promise<boolean>): Promise<Readiness> {
-  const [database, temporal] = await Promise.all([answers(() => within(PROBE_MS, db.query('select 1'))), temporalUp()])
-  if (database && temporal) return { ok: true }
-  return { ok: false, failing: [...(database ? [] : ['database']), ...(temporal ? [] : ['temporal'])].join(', ') }
-}
-
-async function answers(ask: () => Promise<unknown>): Promise<boolean> {
-  try {
-    await ask()
-    return true
-  } catch {
-    return false
-  }
-}
-
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
   }
 }
 

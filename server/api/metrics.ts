@@ -2,6 +2,7 @@ import { Gauge, Histogram, type Registry } from 'prom-client'
 import { durationMs } from '../../activities/plan/guards.ts'
 import type { Database } from '../../state/database.ts'
 import { syncFigures, type SyncFigures } from '../../state/figures.ts'
+import { syncConditions } from '../../state/notices.ts'
 import { countOpenRuns, RUN_STATES, isEnded } from '../../state/runs.ts'
 import { processMetrics, sharedWhileRunning } from '../observe.ts'
 
@@ -31,14 +32,15 @@ export function createApiMetrics(db: Database): ApiMetrics {
 interface Standing {
   readonly runs: ReadonlyMap<string, number>
   readonly syncs: readonly SyncFigures[]
+  readonly conditions: Awaited<ReturnType<typeof syncConditions>>
 }
 
 /** Read once a scrape. While the state database is away, `tailrace_state_database_up` is 0 and the others are absent. */
 function registerStanding(registry: Registry, db: Database): void {
   const read = sharedWhileRunning(async (): Promise<Standing | null> => {
     try {
-      const [runs, syncs] = await Promise.all([countOpenRuns(db), syncFigures(db)])
-      return { runs, syncs }
+      const [runs, syncs, conditions] = await Promise.all([countOpenRuns(db), syncFigures(db), syncConditions(db)])
+      return { runs, syncs, conditions }
     } catch {
       return null
     }
@@ -77,6 +79,14 @@ function registerStanding(registry: Registry, db: Database): void {
     'Seconds since the plan of the last run that ended owing nothing began; absent until one did.',
     ({ syncs }, set) => {
       for (const { sync, freshnessSeconds } of syncs) if (freshnessSeconds !== null) set({ sync }, freshnessSeconds)
+    },
+  )
+  gauge(
+    'tailrace_sync_condition',
+    ['sync', 'condition'],
+    'Always 1: how the sync stands (ok, partial, failed, parked).',
+    ({ conditions }, set) => {
+      for (const { sync, condition } of conditions) set({ sync, condition }, 1)
     },
   )
   gauge('tailrace_sync_interval_seconds', ['sync'], 'The interval of schedules with `every` that are not paused.', ({ syncs }, set) => {

@@ -4,6 +4,12 @@ export const SCOPES = ['config:read', 'config:write', 'runs:read', 'runs:write',
 
 export type Scope = (typeof SCOPES)[number]
 
+/** Who calls. */
+export interface Principal {
+  readonly name: string
+  readonly scopes: ReadonlySet<Scope>
+}
+
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** What a token must carry for this route. */

@@ -2,12 +2,14 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { parse } from 'yaml'
 import { CliError, EXIT } from '../cli/exit.ts'
+import type { OidcTokens } from './oidc.ts'
 import { Problem } from './problem.ts'
-import { SCOPES, type Scope } from './scope.ts'
+import { SCOPES, type Principal } from './scope.ts'
 
-export interface Principal {
-  readonly name: string
-  readonly scopes: ReadonlySet<Scope>
+interface TokenSources {
+  readonly token: string | null
+  readonly file: string | null
+  readonly oidc?: OidcTokens | null
 }
 
 interface Entry extends Principal {
@@ -15,22 +17,24 @@ interface Entry extends Principal {
 }
 
 /**
- * Bearer tokens: one from the environment that may do everything, and those of a file, which is read again when it changes. Only
- * hashes are kept. While the file is broken or gone nobody of it gets in.
+ * Bearer tokens: one from the environment that may do everything, those of a file, which is read again when it changes, and those that
+ * an OpenID Connect issuer signed. Only hashes are kept. While the file is broken or gone nobody of it gets in.
  */
 export class TokenStore {
   readonly #own: readonly Entry[]
   readonly #file: string | null
+  readonly #oidc: OidcTokens | null
   #read: { readonly stamp: string; readonly entries: readonly Entry[] } = { stamp: '', entries: [] }
 
-  private constructor(token: string | null, file: string | null) {
+  private constructor({ token, file, oidc = null }: TokenSources) {
     this.#own = token === null ? [] : [{ name: 'TAILRACE_API_TOKEN', sha256: hash(token), scopes: new Set(SCOPES) }]
     this.#file = file
+    this.#oidc = oidc
   }
 
   /** Throws CliError for a file that cannot be used. */
-  static async open({ token, file }: { readonly token: string | null; readonly file: string | null }): Promise<TokenStore> {
-    const store = new TokenStore(token, file)
+  static async open(sources: TokenSources): Promise<TokenStore> {
+    const store = new TokenStore(sources)
     try {
       await store.#entries()
     } catch (cause) {
@@ -39,14 +43,14 @@ export class TokenStore {
     return store
   }
 
-  /** Null: nobody's token. Takes the same time for every wrong one. Throws Problem while the file cannot be used. */
+  /** Null: nobody's token. Hashes are compared in constant time. Throws Problem while the file or the issuer's keys cannot be had. */
   async find(token: string): Promise<Principal | null> {
     const presented = hash(token)
     let found: Entry | null = null
     for (const entry of [...this.#own, ...(await this.#current())]) {
       if (timingSafeEqual(entry.sha256, presented)) found = entry
     }
-    return found
+    return found ?? (await this.#oidc?.find(token)) ?? null
   }
 
   async #current(): Promise<readonly Entry[]> {

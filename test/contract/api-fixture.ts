@@ -43,6 +43,7 @@ export async function startApi({ tokens = null }: { tokens?: TokenStore | null }
     control,
     inspect: (request) => worker.answer(request),
     temporalUp: async () => true,
+    traceRequests: null,
   })
   await app.ready()
   return {

@@ -47,11 +47,16 @@ const BESIDE: Readonly<Record<string, string>> = {
   answerInspection: 'an answer to somebody who asks again',
   askInspection: 'a question of somebody who asks again',
   changeResources: 'one transaction for a caller who sees its answer; no run depends on it',
+  endNotice: 'until it is written the receiver is told again, under the same id',
+  forgetSchedule: 'a note beside the schedule in Temporal; both are looked at again',
   inTransaction: 'the transaction around others',
   insertSegments: 'inside the transactions of compact and adopt',
   migrate: 'before anything runs',
   moveBooks: 'inside the transactions of publish and adopt',
   nextBaselineSeq: 'a number of a sequence',
+  noteGone: 'written before the run ends and repeated with it',
+  noteNoticeStarted: 'until it is written the workflow is started again, and its id refuses',
+  noteSchedule: 'a note beside the schedule in Temporal; without it the schedule is made again',
   prune: 'deletes what nobody reads any more; tried again',
   retryRejections: 'one statement for a caller who sees its answer',
   rewriteStaged: 'a plan that is not published yet, as stage',
@@ -96,10 +101,11 @@ test('every call of such a statement, and every start of a workflow, goes throug
     Object.entries(THROUGH).flatMap(([call, name]) => beside(call, name)),
     [],
   )
-  assert.deepEqual(beside('deps\\.client\\.workflow\\.start', 'start'), [])
+  // A notice's workflow may be started any number of times: its id is its own.
+  assert.deepEqual(beside('deps\\.client\\.workflow\\.start', 'start'), ['activities/notify/start.ts: deps\\.client\\.workflow\\.start'])
   const starts = places.flatMap(({ file, text }) => (/\.(signalWithStart|workflow\.(start|execute))\(/.test(text) ? [file] : []))
   // An inspection only reads.
-  assert.deepEqual(starts.sort(), ['activities/launch/inspect.ts', 'activities/launch/start-run.ts'])
+  assert.deepEqual(starts.sort(), ['activities/launch/inspect.ts', 'activities/launch/start-run.ts', 'activities/notify/start.ts'])
 })
 
 test('every failpoint of the list has its place', () => {
