@@ -17,6 +17,8 @@ export const EFFECTS = {
   query: 'the name of the warehouse’s query is written into the run: its tag before it is submitted, its id after',
   stage: 'batches of a plan that is not published yet are written',
   publish: 'the plan is published',
+  'copy-advance': "the warehouse's copy of the baseline is brought up to date",
+  'keep-hashes': "the warehouse's hashes of rows that came are kept for the next time",
   adopt: 'an adopted baseline takes the place of the old one',
   'note-state': 'what the run does or waits for is written down for its readers',
   claim: 'a batch is claimed',

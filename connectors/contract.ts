@@ -73,6 +73,10 @@ export interface RowBlock {
   /** Canonical row bytes (key and columns), concatenated; equal bytes mean an equal row. */
   readonly rows: Buffer
   readonly rowOffsets: Uint32Array
+  /** Only where the warehouse compared: its own hash of each row. */
+  readonly hashes?: readonly string[]
+  /** Only where the warehouse compared: these stand for keys that left the model; nothing but their key means anything. */
+  readonly gone?: ReadonlySet<number>
 }
 
 export interface Reading {
@@ -94,6 +98,54 @@ export interface Source {
   describe(query: Query, signal: AbortSignal): Promise<Column[]>
   /** Opens one consistent snapshot. Throws `config` for a column that is not there and for a key type that has no order. */
   read(request: ReadRequest): Promise<Reading>
+  /** Comparing inside the warehouse; absent where the configuration names no `plannerSchema`. Fails as `read` does. */
+  compareInWarehouse?(request: ReadRequest, sync: string): Promise<WarehouseComparison>
+}
+
+/**
+ * A copy of a sync's baseline in a schema of ours in the warehouse: for each key that the ledger acknowledged, the version and the
+ * warehouse's own hash of that row, where it is known. It proves which rows need not be looked at, and decides nothing else.
+ * Used in this order: `standing`, `advance`, `read`. Whatever it holds open is closed by the request's signal or by the end of reading.
+ */
+export interface WarehouseComparison {
+  readonly keyCodec: KeyCodec
+  /** Seq up to which the copy holds what the ledger acknowledged; null: there is none of this identity. */
+  standing(identity: CopyIdentity): Promise<number | null>
+  /**
+   * Brings the copy from where `standing` found it to `to`, in one transaction; from null: makes it anew. Throws `source` if it stands
+   * elsewhere by now, `config` where grants are missing.
+   */
+  advance(change: CopyChange): Promise<void>
+  /** Only rows that the copy does not prove to be unchanged, and keys that it has and the model has not; in key order. */
+  read(): Promise<DifferenceReading>
+  /** The copy turned out to be wrong: makes it unusable, so that the next one is made anew. */
+  forget(): Promise<void>
+}
+
+/** A copy made for another identity proves nothing. */
+export interface CopyIdentity {
+  readonly generation: number
+  readonly mappingId: string
+}
+
+/** First 8 bytes of a fingerprint: with the key, enough to tell versions of one row apart. */
+export type VersionMark = bigint
+
+export interface CopyChange {
+  readonly identity: CopyIdentity
+  readonly from: number | null
+  readonly to: number
+  /** What the ledger acknowledged after `from`, one entry a key; null: its removal. */
+  readonly acknowledged: AsyncIterable<readonly { readonly key: Buffer; readonly version: VersionMark | null }[]>
+  /** Hashes that earlier readings gave, with the versions they belong to; a pair holds whether or not it was ever acknowledged. */
+  readonly hashes: AsyncIterable<readonly { readonly key: Buffer; readonly version: VersionMark; readonly hash: string }[]>
+  /** Keys that must be looked at whatever their row is. */
+  readonly watched: AsyncIterable<readonly Buffer[]>
+}
+
+export interface DifferenceReading extends Reading {
+  /** The copy that the model was compared with: how many keys, and the sum of their version marks. */
+  readonly copied: { readonly size: number; readonly sum: bigint }
 }
 
 export interface SourceConnector {

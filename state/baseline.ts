@@ -13,7 +13,7 @@ const SEGMENTS_A_FETCH = 200
 /**
  * The baseline of one generation in key order: a merge of its segments, opened in (first_key, seq) order; for a key that
  * several hold, the highest seq wins. `next()` gives false at the end; after true, `current` is valid until the next call.
- * Entries whose removal was acknowledged are left out unless `withRemoved`.
+ * Entries whose removal was acknowledged are left out unless `withRemoved`; segments up to `aboveSeq` are left out.
  *
  * The client must be inside a REPEATABLE READ transaction, so that two passes see the same entries.
  */
@@ -30,12 +30,15 @@ export class BaselineReader {
   #open: OpenSegment[] = []
   #winner: OpenSegment | null = null
 
-  constructor(client: pg.ClientBase, options: { sync: string; generation: number; cursorName: string; withRemoved?: boolean }) {
+  constructor(
+    client: pg.ClientBase,
+    options: { sync: string; generation: number; cursorName: string; withRemoved?: boolean; aboveSeq?: number },
+  ) {
     this.#client = client
     this.#cursorName = options.cursorName
     this.#withRemoved = options.withRemoved ?? false
     this.#select = `select first_key, seq, entries from baseline_segment
-      where sync = ${client.escapeLiteral(options.sync)} and generation = ${options.generation} order by first_key, seq`
+      where sync = ${client.escapeLiteral(options.sync)} and generation = ${options.generation} and seq > ${options.aboveSeq ?? -1} order by first_key, seq`
   }
 
   /** A promise only where segments have to be fetched: an await per row would cost more than the comparison. */
@@ -113,4 +116,13 @@ export class BaselineReader {
       this.#pending.push({ firstKey: row.first_key, seq: row.seq, cursor: new SegmentCursor(row.entries) })
     }
   }
+}
+
+/** The highest seq of a generation's segments; 0 where it has none. */
+export async function lastSeq(client: pg.ClientBase, sync: string, generation: number): Promise<number> {
+  const { rows } = await client.query<{ seq: string | null }>(
+    'select max(seq) as seq from baseline_segment where sync = $1 and generation = $2',
+    [sync, generation],
+  )
+  return Number(rows[0]?.seq ?? 0)
 }

@@ -10,6 +10,11 @@ export interface BookEntry {
   readonly rejection: { readonly fingerprint: Buffer; readonly due: boolean; readonly class: string } | null
 }
 
+/** Whether the key's row has to be looked at even if it is unchanged. Rows that could not be sent are found by every plan anew. */
+export function mustBeLookedAt({ doubtMs, staleMatches, rejection }: BookEntry): boolean {
+  return doubtMs !== null || staleMatches.length > 0 || (rejection !== null && rejection.class !== 'invalid')
+}
+
 const PAGE = 2000
 
 /**

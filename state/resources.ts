@@ -86,7 +86,16 @@ async function carryOut(client: pg.ClientBase, change: ResourceChange): Promise<
 }
 
 async function forgetSync(client: pg.ClientBase, sync: string): Promise<void> {
-  for (const table of ['sync_state', 'baseline_segment', 'doubt', 'stale_match', 'rejection', 'sync_condition', 'schedule']) {
+  for (const table of [
+    'sync_state',
+    'baseline_segment',
+    'doubt',
+    'stale_match',
+    'rejection',
+    'sync_condition',
+    'schedule',
+    'warehouse_hash',
+  ]) {
     await client.query(`delete from ${table} where sync = $1`, [sync])
   }
 }

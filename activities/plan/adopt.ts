@@ -29,7 +29,7 @@ export async function adoptModel(
     const sink = new AdoptSink(ground.hasMatch && !ground.matchIsKey, (blocks) =>
       insertSegments(client, { sync: definition.sync, generation: generation + 1, seq, blocks }),
     )
-    const pass = new ComparePass({ ...ground, sink, baseline: null, books: null, full: true, mirror: false })
+    const pass = new ComparePass({ ...ground, sink, baseline: null, books: null, full: true, mirror: false, differences: null })
     await pass.run(() => false)
     await sink.finish()
     const counts = {
@@ -122,6 +122,7 @@ class AdoptSink implements PlanSink {
   holds(): void {}
   settled(): void {}
   currentAgain(): void {}
+  hashed(): void {}
 
   #close(): void {
     const block = this.#writer.take()

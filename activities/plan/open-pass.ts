@@ -3,6 +3,7 @@ import type { Destination, Reading } from '../../connectors/contract.ts'
 import { BaselineReader } from '../../state/baseline.ts'
 import { readBooks, type BookEntry } from '../../state/books.ts'
 import { matchColumn, type RunDefinition } from '../definition.ts'
+import type { Differences } from './differences.ts'
 import { fingerprinter } from './fingerprint.ts'
 import { compileMapping, type RowMapper } from './map.ts'
 import { ComparePass, type PlanSink } from './pass.ts'
@@ -53,7 +54,13 @@ export async function withSnapshot<T>(db: pg.Pool, work: (client: pg.PoolClient)
 export function comparePass(
   ground: PassGround,
   sink: PlanSink,
-  { client, definition, generation, full }: { client: pg.PoolClient; definition: RunDefinition; generation: number; full: boolean },
+  {
+    client,
+    definition,
+    generation,
+    full,
+    differences = null,
+  }: { client: pg.PoolClient; definition: RunDefinition; generation: number; full: boolean; differences?: Differences | null },
 ): ComparePass {
   const baseline = new BaselineReader(client, { sync: definition.sync, generation, cursorName: 'baseline' })
   const books: AsyncIterator<BookEntry> = readBooks(client, definition.sync)
@@ -67,5 +74,6 @@ export function comparePass(
     full,
     mirror: definition.spec.mode === 'mirror',
     hasMatch: ground.hasMatch,
+    differences,
   })
 }

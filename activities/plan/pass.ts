@@ -1,10 +1,11 @@
 import type { Reading, RowBlock } from '../../connectors/contract.ts'
 import { ConnectorError } from '../../connectors/errors.ts'
 import type { BaselineReader } from '../../state/baseline.ts'
-import type { BookEntry } from '../../state/books.ts'
+import { mustBeLookedAt, type BookEntry } from '../../state/books.ts'
 import { compareBytes, equalBytes } from '../../state/bytes.ts'
-import { FINGERPRINT_BYTES, REMOVED } from '../../state/segment.ts'
+import { FINGERPRINT_BYTES, REMOVED, type SegmentCursor } from '../../state/segment.ts'
 import { decideRow } from './compare.ts'
+import type { Differences } from './differences.ts'
 import type { Mapped, RowMapper } from './map.ts'
 
 /** A row that has to be sent. */
@@ -56,6 +57,8 @@ export interface PlanSink {
   settled(id: Buffer): void
   /** An old match value that is the record's current one again. */
   currentAgain(key: Buffer, match: string): void
+  /** The warehouse's own hash of a row in this version. */
+  hashed(key: Buffer, fingerprint: Uint8Array, hash: string): void
 }
 
 export interface PassCounts {
@@ -80,6 +83,7 @@ export class ComparePass {
   readonly #full: boolean
   readonly #mirror: boolean
   readonly #hasMatch: boolean
+  readonly #differences: Differences | null
   #inBaseline = false
   #book: BookEntry | null = null
 
@@ -94,6 +98,8 @@ export class ComparePass {
     full: boolean
     mirror: boolean
     hasMatch: boolean
+    /** Null: every row of the model comes. Else those that may differ, and keys that have left. */
+    differences: Differences | null
   }) {
     this.#reading = input.reading
     this.#baseline = input.baseline
@@ -104,6 +110,7 @@ export class ComparePass {
     this.#full = input.full
     this.#mirror = input.mirror
     this.#hasMatch = input.hasMatch
+    this.#differences = input.differences
   }
 
   /** `stop` is asked between blocks. */
@@ -113,6 +120,10 @@ export class ComparePass {
     let waiting: WaitingRow | null = null
     for await (const block of this.#reading.blocks()) {
       for (let i = 0; i < block.length; i++) {
+        if (block.gone?.has(i)) {
+          this.#differences?.left(block.keys.subarray(block.keyOffsets[i], block.keyOffsets[i + 1]))
+          continue
+        }
         this.counts.read++
         if (block.nullKeys?.has(i)) {
           this.#nullKey(block, i)
@@ -125,6 +136,7 @@ export class ComparePass {
           rows: block.rows,
           rowStart: block.rowOffsets[i] ?? 0,
           rowEnd: block.rowOffsets[i + 1] ?? 0,
+          hash: block.hashes?.[i] ?? null,
           twin: false,
         }
         if (waiting) {
@@ -170,6 +182,7 @@ export class ComparePass {
     const fingerprint = this.#fingerprint(bytes)
     if (row.twin) this.#twin(row, bytes, fingerprint)
     else {
+      if (row.hash !== null) this.#sink.hashed(row.keys.subarray(row.keyStart, row.keyEnd), fingerprint, row.hash)
       const sameVersion = known && equalBytes(fingerprint, 0, entry.bytes, entry.fingerprintStart, FINGERPRINT_BYTES)
       const refusal = book?.rejection ?? null
       const refused =
@@ -290,6 +303,11 @@ export class ComparePass {
       const book = this.#book
       const bookDue = book !== null && (row === null || compareBytes(book.key, 0, book.key.length, row.keys, row.keyStart, row.keyEnd) < 0)
       if (!entryDue && !bookDue) return
+      if (entryDue && this.#differences !== null && !this.#differences.hasLeft(entry)) {
+        this.#didNotCome(entry)
+        await this.#stepBaseline()
+        continue
+      }
       const order = !entryDue ? 1 : !bookDue ? -1 : compareBytes(entry.bytes, entry.keyStart, entry.keyEnd, book.key, 0, book.key.length)
       const key = order <= 0 && entry ? Buffer.from(entry.key) : (book?.key ?? Buffer.alloc(0))
       this.#absent(key, order <= 0 && entry ? { match: entry.match } : null, order >= 0 ? book : null)
@@ -297,6 +315,14 @@ export class ComparePass {
       if (order >= 0) await this.#nextBook()
       if (this.#sink.full) await this.#sink.drain()
     }
+  }
+
+  /** The warehouse proved that the row of this entry is unchanged. */
+  #didNotCome(entry: SegmentCursor): void {
+    if (this.#book?.key.equals(entry.key) === true && mustBeLookedAt(this.#book)) this.#differences?.hidden()
+    this.counts.read++
+    this.counts.unchanged++
+    this.#sink.unchanged(this.counts.baseline - 1, NO_BYTES, 0, 0)
   }
 
   #absent(key: Buffer, acknowledged: { match: string | null } | null, book: BookEntry | null): void {
@@ -321,14 +347,17 @@ export class ComparePass {
   #stepBaseline(): Promise<void> | null {
     const more = this.#baseline?.next() ?? false
     if (typeof more === 'boolean') {
-      this.#inBaseline = more
-      if (more) this.counts.baseline++
+      this.#stepped(more)
       return null
     }
-    return more.then((open) => {
-      this.#inBaseline = open
-      if (open) this.counts.baseline++
-    })
+    return more.then((open) => this.#stepped(open))
+  }
+
+  #stepped(open: boolean): void {
+    this.#inBaseline = open
+    if (!open) return
+    this.counts.baseline++
+    if (this.#differences !== null && this.#baseline?.current) this.#differences.passed(this.#baseline.current)
   }
 
   async #nextBaseline(): Promise<void> {
@@ -341,6 +370,8 @@ export class ComparePass {
   }
 }
 
+const NO_BYTES = Buffer.alloc(0)
+
 interface WaitingRow {
   keys: Buffer
   keyStart: number
@@ -348,6 +379,7 @@ interface WaitingRow {
   rows: Buffer
   rowStart: number
   rowEnd: number
+  hash: string | null
   /** Another row has the same key. */
   twin: boolean
 }
@@ -356,5 +388,5 @@ interface WaitingRow {
 function ownCopy(row: WaitingRow): WaitingRow {
   const keys = Buffer.from(row.keys.subarray(row.keyStart, row.keyEnd))
   const rows = Buffer.from(row.rows.subarray(row.rowStart, row.rowEnd))
-  return { keys, keyStart: 0, keyEnd: keys.length, rows, rowStart: 0, rowEnd: rows.length, twin: row.twin }
+  return { keys, keyStart: 0, keyEnd: keys.length, rows, rowStart: 0, rowEnd: rows.length, hash: row.hash, twin: row.twin }
 }

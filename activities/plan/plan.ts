@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
-import type { QueryHandle } from '../../connectors/contract.ts'
+import type { DifferenceReading, QueryHandle } from '../../connectors/contract.ts'
 import { BaselineReader } from '../../state/baseline.ts'
 import { hasStaleMatches } from '../../state/books.ts'
 import { chooseGeneration, peekGeneration } from '../../state/fence.ts'
@@ -14,6 +14,7 @@ import { effect } from '../failpoints.ts'
 import { runFailure, superseded } from '../failure.ts'
 import { adoptModel } from './adopt.ts'
 import { partOf } from './batch.ts'
+import { Differences } from './differences.ts'
 import { driftingRows } from './drift.ts'
 import { matchHasher, versionIds } from './fingerprint.ts'
 import { crossedGuards } from './guards.ts'
@@ -22,6 +23,7 @@ import { comparePass, openGround, withSnapshot, type PassGround } from './open-p
 import { queryHandle } from './query-handle.ts'
 import type { PlanResult } from './result.ts'
 import { StagingSink } from './staging-sink.ts'
+import { openRows, type PlanRows } from './warehouse-copy.ts'
 
 /**
  * Works out what a run has to send and freezes it. Attempt-scoped: a retry starts clean and only one attempt's result is ever
@@ -46,23 +48,25 @@ async function planModel(deps: Deps, row: RunRecord, signal: AbortSignal, handle
   const definition = row.definition as RunDefinition
   const { source } = await deps.connections.source(definition.source)
   const { destination } = await deps.connections.destination(definition.destination)
-  const reading = await source.read({
+  const request = {
     query: definition.query,
     key: definition.primaryKey,
     columns: definition.columns.map((c) => c.name),
     signal,
     label: { sync: row.sync, run, step: 'plan' },
     handle,
-  })
-  const ground = await openGround(definition, reading, destination)
-  const identity = { sync: row.sync, baselineId: definition.baselineId, keyParts: reading.keyCodec.signature }
+  }
+  const rows = await openRows(deps, { row, definition, source, request })
+  const identity = { sync: row.sync, baselineId: definition.baselineId, keyParts: rows.keyCodec.signature }
   const generation = row.dryRun
     ? await peekGeneration(deps.db, identity)
     : await effect('generation', () => chooseGeneration(deps.db, { run, ...identity }))
   if (generation === null) throw superseded()
+  const { reading, copied } = await rows.open(generation)
+  const ground = await openGround(definition, reading, destination)
   const published = row.adopt
     ? await adoptModel(deps, { row, definition, ground, generation })
-    : await comparePlan(deps, { row, definition, ground, generation, signal })
+    : await comparePlan(deps, { row, definition, ground, generation, signal, copied, distrust: () => rows.distrust() })
   if (!published) {
     const again = await loadRun(deps.db, run)
     if (!again?.plan) throw superseded()
@@ -78,7 +82,15 @@ function publishedPlan(row: RunRecord): PlanResult {
   return { counts, holds, bulk, upsertBatches: row.upsertBatches ?? 0, removeBatches: row.removeBatches ?? 0, full: row.full }
 }
 
-type PlanInput = { row: RunRecord; definition: RunDefinition; ground: PassGround; generation: number; signal: AbortSignal }
+interface PlanInput extends Pick<PlanRows, 'distrust'> {
+  readonly row: RunRecord
+  readonly definition: RunDefinition
+  readonly ground: PassGround
+  readonly generation: number
+  readonly signal: AbortSignal
+  /** The copy that the warehouse compared with; null: every row comes. */
+  readonly copied: DifferenceReading['copied'] | null
+}
 
 async function comparePlan(deps: Deps, input: PlanInput): Promise<Omit<PlanResult, 'full'> | null> {
   const client = await deps.db.connect()
@@ -102,11 +114,13 @@ async function stageAndPublish(
   const plan = randomUUID()
   const { hashMatch, sink } = await openSink(deps, input, { client, tables, plan })
   const mirror = definition.spec.mode === 'mirror'
-  const pass = comparePass(ground, sink, { client: snapshot, definition, generation, full: row.full })
+  const differences = input.copied === null ? null : new Differences()
+  const pass = comparePass(ground, sink, { client: snapshot, definition, generation, full: row.full, differences })
   const drift = row.verify ? driftingRows(deps, { definition, ground, sink, run: row.id, signal: input.signal }) : null
   sink.drift = drift
   await pass.run(() => input.signal.aborted)
   input.signal.throwIfAborted()
+  if (differences !== null && input.copied !== null && !differences.agrees(input.copied)) await input.distrust()
   if (drift) pass.counts.unchanged -= await drift.finish()
   await sink.flush()
 
@@ -158,7 +172,7 @@ async function openSink(
   const sink = new StagingSink({
     client: staging.client,
     tables: staging.tables,
-    ids: { run: row.id, plan: staging.plan, version: await versionIds(row.sync, row.id) },
+    ids: { sync: row.sync, run: row.id, plan: staging.plan, version: await versionIds(row.sync, row.id) },
     batchSize: ground.destination.batchSize,
     carriesMatch: ground.hasMatch && !ground.matchIsKey,
     hashMatch,

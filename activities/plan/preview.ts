@@ -80,6 +80,7 @@ class PreviewSink implements PlanSink {
   holds(): void {}
   settled(): void {}
   currentAgain(): void {}
+  hashed(): void {}
 
   #add(change: PreviewedChange): void {
     if (this.changes.length < this.#limit) this.changes.push(change)

@@ -2,7 +2,8 @@ import type pg from 'pg'
 import { stageBatches, type StagedBatch } from '../../state/staging.ts'
 import type { NewRejection } from '../../state/settle.ts'
 import type { MatchRow, PlanTables, RemovalRow } from '../../state/plan-tables.ts'
-import { REMOVED } from '../../state/segment.ts'
+import { REMOVED, SegmentWriter, type PackedSegment } from '../../state/segment.ts'
+import { keepHashes } from '../../state/warehouse-hashes.ts'
 import { effect } from '../failpoints.ts'
 import { BatchBuilder, displayKey, recordLine, type StagedRecord } from './batch.ts'
 import { GroupedBatches, type GroupedBatch } from './grouping.ts'
@@ -12,6 +13,7 @@ import { BitSet, HashFilter } from './seen.ts'
 /** Batches written in one statement; keeps outstanding memory flat and the plan ahead of the warehouse. */
 const BATCHES_A_WRITE = 16
 const ROWS_A_WRITE = 2000
+const HASHES_A_BLOCK = 1000
 
 /** Reads unchanged rows back at the destination, a batch at a time. */
 export interface DriftWatch {
@@ -39,7 +41,7 @@ export class StagingSink implements PlanSink {
 
   readonly #client: pg.ClientBase
   readonly #tables: PlanTables
-  readonly #ids: { run: string; plan: string; version: (key: Uint8Array, match: string | null) => string }
+  readonly #ids: { sync: string; run: string; plan: string; version: (key: Uint8Array, match: string | null) => string }
   readonly #hashMatch: ((match: string) => Uint8Array) | null
   readonly #readBackFirst: boolean
   readonly #builders: {
@@ -58,12 +60,14 @@ export class StagingSink implements PlanSink {
   #matches: MatchRow[] = []
   #removals: RemovalRow[] = []
   #invalidBatches = 0
+  readonly #hashWriter = new SegmentWriter(true)
+  #hashes: PackedSegment[] = []
   #writing: Promise<void> = Promise.resolve()
 
   constructor(input: {
     client: pg.ClientBase
     tables: PlanTables
-    ids: { run: string; plan: string; version: (key: Uint8Array, match: string | null) => string }
+    ids: { sync: string; run: string; plan: string; version: (key: Uint8Array, match: string | null) => string }
     batchSize: number
     /** Segments carry match values. */
     carriesMatch: boolean
@@ -108,6 +112,7 @@ export class StagingSink implements PlanSink {
       this.#staged.length >= BATCHES_A_WRITE ||
       this.#matches.length >= ROWS_A_WRITE ||
       this.#removals.length >= ROWS_A_WRITE ||
+      this.#hashes.length >= BATCHES_A_WRITE ||
       (this.drift?.due() ?? false)
     )
   }
@@ -115,20 +120,27 @@ export class StagingSink implements PlanSink {
   /** Starts a write and waits for the one before only: the pass goes on while the database stores batches (idle 7 % of a plan, not 30 %). */
   async drain(): Promise<void> {
     if (this.drift?.due()) await this.drift.readBack()
-    const [staged, matches, removals] = [this.#staged, this.#matches, this.#removals]
+    const [staged, matches, removals, hashes] = [this.#staged, this.#matches, this.#removals, this.#hashes]
     this.#staged = []
     this.#matches = []
     this.#removals = []
+    this.#hashes = []
     await this.#writing
-    this.#writing = this.#write(staged, matches, removals)
+    this.#writing = this.#write(staged, matches, removals, hashes)
     // Whoever waits for it next gets its error.
     this.#writing.catch(() => undefined)
   }
 
-  async #write(staged: readonly StagedBatch[], matches: readonly MatchRow[], removals: readonly RemovalRow[]): Promise<void> {
+  async #write(
+    staged: readonly StagedBatch[],
+    matches: readonly MatchRow[],
+    removals: readonly RemovalRow[],
+    hashes: readonly PackedSegment[],
+  ): Promise<void> {
     if (staged.length > 0) await effect('stage', () => stageBatches(this.#client, this.#ids.run, this.#ids.plan, staged))
     await this.#tables.addMatches(matches)
     await this.#tables.addRemovals(removals)
+    if (hashes.length > 0) await effect('keep-hashes', () => keepHashes(this.#client, this.#ids.sync, hashes))
   }
 
   planned(row: PlannedRow): void {
@@ -229,6 +241,16 @@ export class StagingSink implements PlanSink {
     this.settledRejections.push(id)
   }
 
+  hashed(key: Buffer, fingerprint: Uint8Array, hash: string): void {
+    this.#hashWriter.add(key, fingerprint, hash)
+    if (this.#hashWriter.size >= HASHES_A_BLOCK) this.#closeHashes()
+  }
+
+  #closeHashes(): void {
+    const block = this.#hashWriter.take()
+    if (block) this.#hashes.push(block)
+  }
+
   currentAgain(key: Buffer, match: string): void {
     this.currentAgainMatches.push({ key, match })
   }
@@ -241,6 +263,7 @@ export class StagingSink implements PlanSink {
       if (batch) this.#staged.push(batch)
     }
     for (const batch of this.#grouped?.flush() ?? []) this.#stageGrouped(batch)
+    this.#closeHashes()
     await this.drain()
     await this.#writing
   }

@@ -1,13 +1,13 @@
 import { jobsLeftBehind } from '../../state/bulk-jobs.ts'
-import { baselineSize, compactBaseline, compactionDue } from '../../state/compaction.ts'
 import { loadSync, type SyncConfiguration } from '../../state/configuration.ts'
 import { activateRun } from '../../state/fence.ts'
 import { freezeDefinition, loadRun, setRunState, syncState, type RunRecord, type SyncState } from '../../state/run-row.ts'
 import type { RunDefinition } from '../definition.ts'
 import type { Deps } from '../deps.ts'
 import { runFailure, superseded } from '../failure.ts'
-import { effect, passing } from '../failpoints.ts'
+import { effect } from '../failpoints.ts'
 import { durationMs } from '../plan/guards.ts'
+import { compactIfDue } from './compact.ts'
 import { defineRun } from './define.ts'
 
 const DEFAULT_HOLD = '24h'
@@ -47,7 +47,9 @@ export async function prepareRun(deps: Deps, run: string, signal: AbortSignal, b
   const known = await syncState(deps.db, row.sync)
   // Frozen once: a retry, a reset or a run that goes on as new must not pick up a configuration that changed meanwhile.
   const definition = (row.definition as RunDefinition | null) ?? (await freeze(deps, row, configuration, known, signal))
-  if (known && row.plan === null) await compactIfDue(deps, row.sync, known, beat)
+  // Where the warehouse compares, its copy has to see the segments first: the plan compacts then.
+  const { source } = await deps.connections.source(definition.source)
+  if (known && row.plan === null && !source.compareInWarehouse) await compactIfDue(deps, row.sync, known, beat)
   return {
     inherited: activated.inherited,
     jobsLeft: row.dryRun ? [] : await jobsLeftBehind(deps.db, { run, sync: row.sync }),
@@ -81,24 +83,4 @@ async function freeze(
 function isFullByItself(row: RunRecord, definition: RunDefinition, known: SyncState | null): boolean {
   const moved = (before: string | null | undefined, now: string) => before !== null && before !== undefined && before !== now
   return !row.adopt && (moved(known?.mappingId, definition.mappingId) || moved(known?.baselineId, definition.baselineId))
-}
-
-async function compactIfDue(
-  deps: Deps,
-  sync: string,
-  known: { generation: number; compactedSeq: number },
-  beat: () => void,
-): Promise<void> {
-  const size = await baselineSize(deps.db, sync, known.generation, known.compactedSeq)
-  if (!compactionDue(size)) return
-  const client = await deps.db.connect()
-  try {
-    const written = (): void => {
-      passing('in-compaction')
-      beat()
-    }
-    await effect('compact', () => compactBaseline(client, sync, known.generation, written))
-  } finally {
-    client.release()
-  }
 }

@@ -7,6 +7,8 @@ export interface TypeTraits {
   readonly key: KeyForm | null
   /** SQL of the value for the SQL of a column, where it is not the column itself. */
   readonly sql?: (column: string) => string
+  /** Values that the server takes for equal have the same text, so that its own hash of them tells what their text would. */
+  readonly exact?: true
 }
 
 /** `own`: the key text is the text that the column itself has (as decoded), so a mapped key column is read once. */

@@ -6,30 +6,65 @@ import { splitLine } from '../lines.ts'
 import type { Target } from './config.ts'
 import { classifyFailure } from './errors.ts'
 import { PREPARE_SECONDS, prepareModel, prepareStatement } from './model.ts'
-import { wrapModel } from './model-sql.ts'
+import { wrapModel, type ModelSql, type Wrapped } from './model-sql.ts'
 import { selectColumns, type Selection } from './selection.ts'
 import { beginReadOnly, cancelBackend, cancelled, circumstances, close, destroy, guarded, openSession, type Session } from './session.ts'
 import { isWorking, SilenceWatch } from './silence.ts'
 
 /** Everything up to the first row: connects, opens the snapshot, checks the model and what is asked of it. */
 export async function openReading(target: Target, request: ReadRequest, silenceMs: number): Promise<Reading> {
-  const { dialect } = target
-  const session = await openSession(target, request.signal)
-  const opened = await guarded(session, request.signal, PREPARE_SECONDS + 30, async () => {
-    await beginReadOnly(session, PREPARE_SECONDS)
-    const { rows } = await session.client.query<{ pid: number }>('select pg_backend_pid() as pid')
-    const keyOrder = await dialect.keyOrder(session.client)
-    const { model, columns } = await prepareModel(session, request.query)
-    const selection = selectColumns(columns, { key: request.key, used: request.columns, dialect, keyOrder })
-    const statement = wrapModel(model, selection.list, selection.orderBy)
-    await prepareStatement(session, model, statement)
-    await session.client.query(`set local statement_timeout to '${dialect.statementTimeout(target.statementTimeoutSeconds)}'`)
-    return { pid: rows[0]?.pid ?? 0, selection, sql: statement.text }
+  const { signal } = request
+  const session = await openSession(target, signal)
+  const opened = await guarded(session, signal, PREPARE_SECONDS + 30, async () => {
+    const { model, ...opened } = await openModel(session, request)
+    const { items, orderBy } = opened.selection
+    const statement = wrapModel(model, items.map(({ sql }) => sql).join(', '), orderBy)
+    return { ...opened, sql: await ready(session, model, statement) }
   })
-  return new StreamReading({ session, signal: request.signal, silenceMs, ...opened })
+  return new StreamReading({ session, signal, silenceMs, ...opened })
 }
 
-class StreamReading implements Reading {
+export interface OpenedModel {
+  /** The backend's process id. */
+  readonly pid: number
+  readonly model: ModelSql
+  readonly selection: Selection
+}
+
+/** Begins the read-only snapshot of a session and looks at the model in it. */
+export async function openModel(session: Session, request: ReadRequest): Promise<OpenedModel> {
+  const { dialect } = session.target
+  await beginReadOnly(session, PREPARE_SECONDS)
+  const { rows } = await session.client.query<{ pid: number }>('select pg_backend_pid() as pid')
+  const keyOrder = await dialect.keyOrder(session.client)
+  const { model, columns } = await prepareModel(session, request.query)
+  return {
+    pid: rows[0]?.pid ?? 0,
+    model,
+    selection: selectColumns(columns, { key: request.key, used: request.columns, dialect, keyOrder }),
+  }
+}
+
+/** Has the server parse the statement that is to run next, and gives it its time. */
+export async function ready(session: Session, model: ModelSql, statement: Wrapped): Promise<string> {
+  const { dialect, statementTimeoutSeconds } = session.target
+  await prepareStatement(session, model, statement)
+  await session.client.query(`set local statement_timeout to '${dialect.statementTimeout(statementTimeoutSeconds)}'`)
+  return statement.text
+}
+
+interface ReadingInput {
+  readonly session: Session
+  readonly signal: AbortSignal
+  readonly silenceMs: number
+  readonly pid: number
+  readonly selection: Selection
+  readonly sql: string
+  /** What else the lines hold is taken off each block. */
+  readonly refine?: (block: RowBlock) => RowBlock
+}
+
+export class StreamReading implements Reading {
   readonly keyCodec: KeyCodec
   readonly #session: Session
   readonly #signal: AbortSignal
@@ -37,18 +72,20 @@ class StreamReading implements Reading {
   readonly #pid: number
   readonly #selection: Selection
   readonly #sql: string
+  readonly #refine: (block: RowBlock) => RowBlock
   #started = false
   #lost: ConnectorError | null = null
   #stopped: Promise<void> | null = null
   readonly #abort = (): void => void this.#stop()
 
-  constructor(input: { session: Session; signal: AbortSignal; silenceMs: number; pid: number; selection: Selection; sql: string }) {
+  constructor(input: ReadingInput) {
     this.#session = input.session
     this.#signal = input.signal
     this.#silenceMs = input.silenceMs
     this.#pid = input.pid
     this.#selection = input.selection
     this.#sql = input.sql
+    this.#refine = input.refine ?? ((block) => block)
     this.keyCodec = new KeyCodec(input.selection.keyParts)
     this.#signal.addEventListener('abort', this.#abort)
     if (this.#signal.aborted) this.#abort()
@@ -72,12 +109,12 @@ class StreamReading implements Reading {
         const block = builder.push(step.value)
         if (block === null) continue
         seen += block.length
-        yield block
+        yield this.#refine(block)
       }
       const rest = builder.rest()
       if (rest !== null) {
         seen += rest.length
-        yield rest
+        yield this.#refine(rest)
       }
       watch.waiting()
       // A COPY's row count comes after the last row: when COMMIT is answered, it is there.

@@ -12,9 +12,15 @@ export interface Place {
   readonly convert: Convert | null
 }
 
+export interface SelectItem {
+  readonly sql: string
+  /** As TypeTraits has it. */
+  readonly exact: boolean
+}
+
 export interface Selection {
-  /** SQL of the select list: the key in the model's order, then the other used columns in name order. */
-  readonly list: string
+  /** The select list: the key in the model's order, then the other used columns in name order. */
+  readonly items: readonly SelectItem[]
   readonly orderBy: string
   readonly keyParts: readonly KeyPart[]
   /** One place per requested column, in the request's order. */
@@ -38,14 +44,14 @@ export function selectColumns(
   }: { key: readonly string[]; used: readonly string[]; dialect: Pick<Dialect, 'keyTypes'>; keyOrder: KeyOrder },
 ): Selection {
   if (key.length === 0) throw new ConnectorError('config', 'the model names no primary key')
-  const items: string[] = []
+  const items: SelectItem[] = []
   const order: string[] = []
   const own = new Map<string, number>()
   const parts: KeyPart[] = []
   for (const name of key) {
     const form = keyForm(findColumn(columns, name), dialect)
     const { item, orderBy } = keyOrder(form.sql(`model.${quoteName(name)}`), form.part, items.length + 1)
-    items.push(item)
+    items.push({ sql: item, exact: true })
     order.push(orderBy)
     parts.push(form.part)
     if (form.own) own.set(name, items.length - 1)
@@ -55,10 +61,10 @@ export function selectColumns(
     const { traits } = findColumn(columns, name)
     const column = `model.${quoteName(name)}`
     own.set(name, items.length)
-    items.push(traits.sql?.(column) ?? column)
+    items.push({ sql: traits.sql?.(column) ?? column, exact: traits.exact === true })
   }
   const places = used.map((name) => ({ index: own.get(name) ?? 0, convert: converter(findColumn(columns, name).kind) }))
-  return { list: items.join(', '), orderBy: ` order by ${order.join(', ')}`, keyParts: parts, places }
+  return { items, orderBy: ` order by ${order.join(', ')}`, keyParts: parts, places }
 }
 
 function keyForm(column: ModelColumn, { keyTypes }: Pick<Dialect, 'keyTypes'>): KeyForm {

@@ -11,6 +11,7 @@ export const PostgresConfig = Type.Object(
 )
 
 /** Checks resolved configuration. Throws `config` that names the field, never its value. */
-export function parsePostgresConfig(input: Record<string, unknown>): Target {
-  return parseConfig(POSTGRES, PostgresConfig, input).target
+export function parsePostgresConfig(input: Record<string, unknown>): Target & { readonly plannerSchema: string | null } {
+  const { config, target } = parseConfig(POSTGRES, PostgresConfig, input)
+  return { ...target, plannerSchema: config.plannerSchema ?? null }
 }

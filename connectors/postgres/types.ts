@@ -1,9 +1,9 @@
 import type pg from 'pg'
 import { textKey, type ModelColumn, type TypeTraits } from '../pgwire/columns.ts'
 
-const INTEGER: TypeTraits = { kind: 'integer', key: { part: 'int64', own: true, sql: (column) => column } }
+const INTEGER: TypeTraits = { kind: 'integer', key: { part: 'int64', own: true, sql: (column) => column }, exact: true }
 const AS_TEXT = textKey((column) => `${column}::text`, true)
-const TEXT: TypeTraits = { kind: 'text', key: AS_TEXT }
+const TEXT: TypeTraits = { kind: 'text', key: AS_TEXT, exact: true }
 const JSON_TEXT: TypeTraits = { kind: 'json', key: null }
 const FLOAT: TypeTraits = { kind: 'float', key: null }
 const ARRAY: TypeTraits = { kind: 'array', key: null, sql: (column) => `to_json(${column})::text` }
@@ -15,24 +15,24 @@ const TIMESTAMP_KEY = textKey((column) => `regexp_replace(${column}::text, '^(\\
 
 /** By object id, which is fixed for the types of pg_catalog: a name could be somebody else's type. */
 const BUILT_IN: ReadonlyMap<number, TypeTraits> = new Map([
-  [16, { kind: 'boolean', key: AS_TEXT }],
-  [17, { kind: 'bytes', key: null }],
+  [16, { kind: 'boolean', key: AS_TEXT, exact: true }],
+  [17, { kind: 'bytes', key: null, exact: true }],
   [18, TEXT],
   [19, TEXT],
   [20, INTEGER],
   [21, INTEGER],
   [23, INTEGER],
   [25, TEXT],
-  [26, { kind: 'integer', key: null }],
+  [26, { kind: 'integer', key: null, exact: true }],
   [114, JSON_TEXT],
   [700, FLOAT],
   [701, FLOAT],
   // The cast drops the padding: 'a' and 'a ' are one char(n).
   [1042, { kind: 'text', key: textKey((column) => `${column}::text`, false) }],
   [1043, TEXT],
-  [1082, { kind: 'date', key: AS_TEXT }],
-  [1114, { kind: 'timestamp', key: TIMESTAMP_KEY }],
-  [1184, { kind: 'timestamptz', key: TIMESTAMPTZ_KEY }],
+  [1082, { kind: 'date', key: AS_TEXT, exact: true }],
+  [1114, { kind: 'timestamp', key: TIMESTAMP_KEY, exact: true }],
+  [1184, { kind: 'timestamptz', key: TIMESTAMPTZ_KEY, exact: true }],
   // 1.0 and 1.00 are one number.
   [1700, { kind: 'decimal', key: textKey((column) => `trim_scale(${column})::text`, false) }],
   [2950, TEXT],

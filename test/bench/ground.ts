@@ -16,6 +16,7 @@ import { snowflakeProcess, type SnowflakeProcess } from '../snowflake/process.ts
 import { ACCOUNT_FIELDS } from './warehouse.ts'
 import type { BenchOptions } from './options.ts'
 import { COUNTING } from './state-costs.ts'
+import { PLANNER } from './warehouse.ts'
 
 export const TASK_QUEUE = 'bench'
 
@@ -84,7 +85,10 @@ export async function startGround(options: BenchOptions, stops: Stop[], tell: (l
     snowflake,
     source:
       snowflake === null
-        ? { connector: 'postgres', config: { url: '${env:BENCH_WAREHOUSE_URL}' } }
+        ? {
+            connector: options.source === 'redshift' ? 'redshift' : 'postgres',
+            config: { url: '${env:BENCH_WAREHOUSE_URL}', ...(options.source === 'planner' ? { plannerSchema: PLANNER } : {}) },
+          }
         : { connector: 'snowflake', config: { ...snowflake.config.token, token: '${env:BENCH_SNOWFLAKE_TOKEN}' } },
     sinkUrl,
     client: new Client({ connection }),

@@ -54,7 +54,7 @@ function measure(ground: Ground, options: BenchOptions, chosen: Exclude<Case, 'i
     case 'nochange':
       return measureNochange(ground, options, tell)
     case 'delta':
-      return measureChanges(ground, options, 100, tell)
+      return measureChanges(ground, options, options.every, tell)
     case 'small':
       return measureChanges(ground, options, options.rows, tell)
     case 'bulk':

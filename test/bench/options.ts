@@ -6,6 +6,8 @@ export type Case = (typeof CASES)[number]
 export interface BenchOptions {
   readonly case: Case
   readonly rows: number
+  /** `delta` changes one row in so many. */
+  readonly every: number
   /** Of each answer of the sink. */
   readonly latencyMs: number
   readonly batch: number
@@ -18,11 +20,15 @@ export interface BenchOptions {
   readonly minutes: number
   /** Folder for a CPU profile of the worker. */
   readonly profile: string | null
-  /** Where the rows come from: PostgreSQL, or the stand-in of Snowflake (`nochange` only). */
+  /** Where the rows come from, and who compares them. */
   readonly source: Source
 }
 
-const SOURCES = ['postgres', 'snowflake'] as const
+/**
+ * postgres: every row leaves the warehouse · planner: PostgreSQL compares · redshift: Redshift's dialect, on PostgreSQL · snowflake: the
+ * stand-in.
+ */
+const SOURCES = ['postgres', 'planner', 'redshift', 'snowflake'] as const
 export type Source = (typeof SOURCES)[number]
 
 /** What a wrong command line ends with. */
@@ -30,7 +36,7 @@ export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
-const NAMES = ['case', 'rows', 'latency', 'batch', 'concurrency', 'workers', 'repeat', 'minutes', 'profile', 'source']
+const NAMES = ['case', 'source', 'rows', 'every', 'latency', 'batch', 'concurrency', 'workers', 'repeat', 'minutes', 'profile']
 
 const REPEAT: Record<Case, number> = { first: 3, nochange: 3, delta: 3, small: 7, idle: 1, bulk: 1 }
 
@@ -41,7 +47,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
   if (chosen === undefined) throw new UsageError(`--case must be one of ${CASES.join(', ')}`)
   const source = SOURCES.find((name) => name === (given['source'] ?? 'postgres'))
   if (source === undefined) throw new UsageError(`--source must be one of ${SOURCES.join(', ')}`)
-  if (source !== 'postgres' && chosen !== 'nochange') throw new UsageError(`--source ${source} is for --case nochange only`)
+  if (source === 'snowflake' && chosen !== 'nochange') throw new UsageError(`--source ${source} is for --case nochange only`)
   const number = (name: string, fallback: number, least: number): number => {
     const text = given[name]
     if (text === undefined) return fallback
@@ -52,6 +58,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
   return {
     case: chosen,
     rows: number('rows', chosen === 'idle' ? 1000 : 100_000, 100),
+    every: number('every', 100, 1),
     latencyMs: number('latency', 50, 0),
     batch: number('batch', 100, 1),
     concurrency: number('concurrency', 16, 1),

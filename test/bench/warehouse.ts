@@ -2,6 +2,7 @@ import type pg from 'pg'
 import type { SnowflakeProcess } from '../snowflake/process.ts'
 
 export const TABLE = 'customers'
+export const PLANNER = 'planner'
 /** The key first, the others in name order: the select list of the product's COPY. */
 export const COLUMNS = ['id', 'active', 'amount', 'company', 'created_at', 'email', 'first_name', 'last_name', 'props', 'score']
 
@@ -13,6 +14,7 @@ export const PLAIN_COPY = `COPY (select ${COLUMNS.join(', ')} from ${TABLE} orde
 
 /** Rows of ten columns and about 160 bytes as COPY text, the same on every call. */
 export async function fillWarehouse(pool: pg.Pool, rows: number): Promise<void> {
+  await pool.query(`create schema ${PLANNER}`)
   await pool.query(`create table ${TABLE} (
     id bigint primary key, email text not null, first_name text not null, last_name text not null, company text,
     amount numeric(12,2), score int, active boolean, created_at timestamptz, props jsonb)`)

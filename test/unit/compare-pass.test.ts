@@ -58,6 +58,7 @@ async function outcome(rows: readonly [number, string][], generation: number, bl
     holds: () => {},
     settled: () => {},
     currentAgain: () => {},
+    hashed: () => {},
   }
   const client = await db.pool.connect()
   await client.query('begin isolation level repeatable read read only')
@@ -74,6 +75,7 @@ async function outcome(rows: readonly [number, string][], generation: number, bl
       full: false,
       mirror: true,
       hasMatch: false,
+      differences: null,
     })
     await pass.run(() => false)
     return { found, counts: pass.counts }

@@ -22,6 +22,8 @@ const THROUGH: Readonly<Record<string, keyof typeof EFFECTS>> = {
   cancelQueued: 'end',
   chooseGeneration: 'generation',
   claimBatch: 'claim',
+  dropHashes: 'copy-advance',
+  keepHashes: 'keep-hashes',
   compactBaseline: 'compact',
   endRun: 'end',
   endRunFollowed: 'end',

@@ -24,7 +24,12 @@ export async function openSink(
     const sink = new StagingSink({
       client,
       tables,
-      ids: { run, plan: randomUUID(), version: (key, match) => `${Buffer.from(key).toString()}${match === null ? '' : `/${match}`}` },
+      ids: {
+        sync: 's',
+        run,
+        plan: randomUUID(),
+        version: (key, match) => `${Buffer.from(key).toString()}${match === null ? '' : `/${match}`}`,
+      },
       batchSize: 3,
       carriesMatch: options.carriesMatch ?? true,
       hashMatch,
