@@ -19,8 +19,8 @@ const NATIVE: Readonly<Record<LogicalType, string>> = {
   bytes: 'BLOB',
 }
 
-/** A chunk that cannot be had is given up quickly. */
-const SILENCE_MS = 3000
+/** The driver waits up to some seconds before it asks for a chunk again: with 3 s of patience that test failed now and then. */
+const SILENCE_MS = 10_000
 
 export interface SnowflakeFixture extends SourceFixture {
   readonly standIn: SnowflakeProcess
