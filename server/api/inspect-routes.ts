@@ -6,6 +6,7 @@ import type { InspectRequest } from '../../activities/launch/inspect-request.ts'
 import { NoWorkerError } from '../../activities/launch/inspect.ts'
 import { databaseAway } from '../../state/away.ts'
 import { allResources, getResource } from '../../state/resources.ts'
+import { checkSchema, SchemaError } from '../../state/migrate.ts'
 import type { ApiDeps } from './deps.ts'
 import { Problem } from './problem.ts'
 import { mustExist, toJson } from './record-routes.ts'
@@ -126,9 +127,10 @@ async function check(deps: ApiDeps, kind: 'Source' | 'Destination', name: string
 
 async function checkDatabase({ db }: ApiDeps): Promise<Check> {
   try {
-    await db.query('select 1')
-    return { ok: true, detail: 'the state database answers' }
+    await checkSchema(db)
+    return { ok: true, detail: 'the state database answers and has the schema of this version' }
   } catch (error) {
+    if (error instanceof SchemaError) return { ok: false, detail: error.message }
     if (!databaseAway(error)) throw error
     return { ok: false, detail: 'the state database does not answer: check DATABASE_URL and that the server runs' }
   }
