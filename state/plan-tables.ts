@@ -73,6 +73,18 @@ export class PlanTables {
     return rows
   }
 
+  /**
+   * Batches with a row whose match value another key has in doubt: that key's lost request may still write the record, so they wait
+   * for it and look first. Milliseconds from when the plan looked.
+   */
+  async heirsOfDoubt(): Promise<{ seq: number; waitMs: number }[]> {
+    const { rows } = await this.#client.query<{ seq: number; waitMs: number }>(
+      `select m.seq, max(r.doubt_ms) as "waitMs" from plan_match m join plan_removal r on r.hash = m.hash and r.key <> m.key
+       where m.role = 'p' and r.doubt_ms is not null group by m.seq`,
+    )
+    return rows
+  }
+
   /** Drops the candidates whose match value some row of the model holds. */
   async dropHeldRemovals(): Promise<void> {
     await this.#client.query('delete from plan_removal r using plan_match m where m.hash = r.hash')

@@ -99,6 +99,19 @@ export async function rewriteStaged(
   )
 }
 
+/** Makes staged batches doubtful: they are read back before they are sent, not before `waitMs` have passed. */
+export async function doubtStaged(
+  db: pg.ClientBase,
+  { run, plan }: Omit<StagedUpsert, 'seq'>,
+  batches: readonly { readonly seq: number; readonly waitMs: number }[],
+): Promise<void> {
+  await db.query(
+    `update batch b set doubtful = true, not_before = greatest(b.not_before, clock_timestamp() + d.wait_ms * interval '1 millisecond')
+     from unnest($3::int[], $4::float8[]) as d (seq, wait_ms) where b.run = $1 and b.plan = $2 and b.seq = d.seq and b.phase = 'upsert'`,
+    [run, plan, batches.map(({ seq }) => seq), batches.map(({ waitMs }) => waitMs)],
+  )
+}
+
 export interface PlanBooks {
   /** Rows that cannot be sent, found by this plan; they replace what earlier plans found. */
   readonly invalid: readonly NewRejection[]

@@ -6,7 +6,7 @@ import { hasStaleMatches } from '../../state/books.ts'
 import { chooseGeneration, peekGeneration } from '../../state/fence.ts'
 import { PlanTables } from '../../state/plan-tables.ts'
 import { loadRun, syncState, type RunRecord } from '../../state/run-row.ts'
-import { publishPlan, readStaged, rewriteStaged, type PlanCounts, type PublishedPlan } from '../../state/staging.ts'
+import { doubtStaged, publishPlan, readStaged, rewriteStaged, type PlanCounts, type PublishedPlan } from '../../state/staging.ts'
 import { unpack } from '../../state/segment.ts'
 import type { Deps } from '../deps.ts'
 import type { RunDefinition } from '../definition.ts'
@@ -132,6 +132,8 @@ async function stageAndPublish(
       plan,
       decodeKey: (key) => ground.reading.keyCodec.decode(key),
     })
+    const heirs = await tables.heirsOfDoubt()
+    if (heirs.length > 0) await effect('stage', () => doubtStaged(client, { run: row.id, plan }, heirs))
     await tables.dropRenamesOf(shared)
     await tables.dropHeldRemovals()
   }

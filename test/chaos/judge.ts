@@ -45,11 +45,13 @@ function records({ wanted, held }: Evidence): string[] {
   ]
 }
 
-function versions({ writes, repeated, atLeastOnce, mismatches }: Evidence): string[] {
+function versions({ writes, repeated, atLeastOnce, mismatches, runs }: Evidence): string[] {
   const doubled = writes.filter(({ recordId, effective }) => recordId !== null && effective > 1)
+  // Where writes carry no version's id, a full run's look like repeats: the same content, planned anew.
+  const told = writes.some(({ recordId }) => recordId !== null) || !runs.some(({ full }) => full)
   return [
     ...doubled.map(({ key, recordId, effective }) => `doubled: version ${recordId} of ${key} took effect ${effective} times`),
-    ...(repeated > 0 && !atLeastOnce ? [`doubled: ${repeated} writes of a version that was there`] : []),
+    ...(repeated > 0 && !atLeastOnce && told ? [`doubled: ${repeated} writes of a version that was there`] : []),
     ...mismatches.map((id) => `${id} came again with other bytes`),
   ]
 }

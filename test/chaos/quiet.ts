@@ -85,11 +85,14 @@ async function allRuns({ stack }: Ground): Promise<Run[]> {
   return runs
 }
 
-/** What should be empty when nothing is owed. An old match value stays on the books as long as another row of the model has it. */
+/** What should be empty when nothing is owed. An old match value, and doubt about it, stay on the books as long as another row of the model has it. */
 async function books({ stack }: Ground, emails: readonly string[]): Promise<Record<string, number>> {
   const count = async (sql: string, values: unknown[] = []): Promise<number> => (await stack.state.query(sql, values)).rowCount ?? 0
   return {
-    doubt: await count('select from doubt'),
+    doubt: await count(
+      'select from doubt d where not exists (select from stale_match s where s.sync = d.sync and s.key = d.key and s.match = any ($1::text[]))',
+      [emails],
+    ),
     stale_match: await count('select from stale_match where match <> all ($1::text[])', [emails]),
     rejection: await count('select from rejection'),
     'batch (claimed)': await count(`select from batch where state = 'sending'`),

@@ -50,6 +50,25 @@ test('A, then B, then A, each acknowledged: a receiver that drops records it kno
   assert.equal((await report(stack, 'webhook')).totals.effective, 75)
 })
 
+test('a key leaves with its write in doubt and another key takes its e-mail at once: the lost write does not win over the heir', async () => {
+  await startAnew(stack, 'hubspot', some(10), {}, { lostRequestSeconds: 5 })
+  await stack.run('contacts')
+  await stack.warehouse.query(`update contacts set name = 'lost' where id = 5`)
+  await fault(stack, { on: 'hubspot', path: 'batch/upsert', do: 'hold', commit: 'after' })
+  await accept(stack)
+  await holding(stack, 1)
+  await terminate(stack)
+  await clearFaults(stack)
+  await stack.warehouse.query(`delete from contacts where id = 5`)
+  await stack.warehouse.query(`insert into contacts values (99, 'person5@example.com', 'heir')`)
+  const id = await accept(stack)
+  assert.equal((await stack.waiting(id)).state, 'delivering')
+  await release(stack)
+  const run = await stack.ended(id)
+  assert.deepEqual([run.state, run.counts['delivered']], ['succeeded', 1], JSON.stringify(run))
+  assert.deepEqual(await held(stack, 'hubspot'), await wanted(stack))
+})
+
 test('a rename whose worker dies between the upsert of the new e-mail and the removal of the old one: both happen once', async () => {
   await startAnew(stack, 'hubspot', some(30))
   await stack.run('contacts')

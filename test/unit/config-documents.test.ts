@@ -143,7 +143,7 @@ guards: { maxRemoved: many, holdFor: 1 day, emptyModel: holt }
 
   test('name connectors that there are, in the role that they have', async () => {
     assert.deepEqual(await linesOf(SOURCE.replace('postgres', 'postgress')), [
-      'crm.yaml:3:1: Source warehouse: connector: there is no connector "postgress" for a Source; there are postgres, redshift; did you mean "postgres"?',
+      'crm.yaml:3:1: Source warehouse: connector: there is no connector "postgress" for a Source; there are postgres, redshift, snowflake; did you mean "postgres"?',
     ])
     const [line] = await linesOf(SOURCE.replace('postgres', 'webhook'))
     assert.equal(
