@@ -148,7 +148,7 @@ guards: { maxRemoved: many, holdFor: 1 day, emptyModel: holt }
     const [line] = await linesOf(SOURCE.replace('postgres', 'webhook'))
     assert.equal(
       line,
-      'crm.yaml:3:1: Source warehouse: connector: there is no connector "webhook" for a Source (it is one of a Destination); there are postgres, redshift',
+      'crm.yaml:3:1: Source warehouse: connector: there is no connector "webhook" for a Source (it is one of a Destination); there are postgres, redshift, snowflake',
     )
   })
 

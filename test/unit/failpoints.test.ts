@@ -40,6 +40,7 @@ const THROUGH: Readonly<Record<string, keyof typeof EFFECTS>> = {
   settleBatch: 'settle',
   splitBatch: 'split',
   stageBatches: 'stage',
+  doubtStaged: 'stage',
 }
 
 /** And those that need no failpoint. */
