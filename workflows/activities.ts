@@ -24,6 +24,8 @@ export const bulk = step({
 /** Stopping a job that nobody waits for any more; what is not known after that, the next run finds out. */
 export const stoppingBulk = step({ startToCloseTimeout: '1 hour', scheduleToCloseTimeout: '10 minutes', heartbeatTimeout: '10s', retry })
 export const delivering = step({
+  // Handed straight to the worker that has the workflow, ranges would never reach another one: two workers were no faster than one.
+  allowEagerDispatch: false,
   startToCloseTimeout: '1 hour',
   heartbeatTimeout: '10s',
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
