@@ -8,7 +8,8 @@ const ABOUT = {
     'A schedule that follows from its seed: rows change, are renamed, swap e-mails, leave and come back; answers are lost, late, broken ' +
     'or refusals; workers, API, Temporal and PostgreSQL are killed, at random and at failpoints; runs are paused, cancelled, terminated, ' +
     'reset and triggered twice; the configuration changes. Then all is quiet, one more run ends, and the destination is compared record ' +
-    "by record and write by write; every run's state and counts are checked too.",
+    "by record and write by write; every run's state and counts are checked too. Writes to Salesforce " +
+    "carry no version's id: there `+ n` are writes of what was there already, by full runs.",
   rows: 'schedule',
   command: 'npm run chaos -- ROW',
 }

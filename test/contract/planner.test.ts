@@ -110,7 +110,6 @@ describe('comparing inside PostgreSQL', { timeout: 400_000 }, () => {
 
   for (const key of [['id'], ['email', 'id']]) {
     it(`any history, key ${key.join(', ')}: both ways of comparing plan the same`, async () => {
-      let again = 0
       await fc.assert(
         fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 7 }), async (steps) => {
           const { all, planner } = await freshSyncs(key)
@@ -121,7 +120,6 @@ describe('comparing inside PostgreSQL', { timeout: 400_000 }, () => {
             const expected = await all.plan(one.kind)
             const found = await planner.plan(one.kind)
             assert.deepEqual(found.plan, expected.plan, `step ${i}`)
-            again += found.attempts - 1
             if (one.kind.dryRun !== true) {
               const fateOf = (position: number): Fate => one.fates[position % one.fates.length] ?? 'delivered'
               await all.settle(expected.run, fateOf)
@@ -133,10 +131,26 @@ describe('comparing inside PostgreSQL', { timeout: 400_000 }, () => {
             }
           }
         }),
-        // A history takes a second or more: no time to shrink one.
-        { numRuns: 12, endOnFailure: true },
+        // A history takes a second or more: no time to shrink one. The same dozen every time; TAILRACE_SEED draws others.
+        { numRuns: 12, endOnFailure: true, seed: Number(process.env['TAILRACE_SEED'] ?? 20_261_125) },
       )
-      assert.ok(again > 0, 'no copy was ever found to be wrong: the harm does not reach it')
+    })
+  }
+
+  // Random histories alone asked for this: now and then none of a dozen harmed a copy that mattered, and CI failed.
+  for (const what of ['rows lost', 'marks changed'] as const) {
+    it(`a copy is found to be wrong (${what}) and made anew in the same plan`, async () => {
+      const { all, planner } = await freshSyncs(['id'])
+      // Of this sync alone: the harm reaches the only copy there is.
+      await warehouse.pool.query('drop schema planner cascade; create schema planner')
+      await warehouse.pool.query(`insert into customers select i, 'e' || i, i from generate_series(1, 50) i`)
+      for (let settled = 0; settled < 2; settled++) {
+        for (const sync of [all, planner]) await sync.settle((await sync.plan({})).run, () => 'delivered')
+      }
+      await harm(what)
+      const found = await planner.plan({})
+      assert.equal(found.attempts, 2)
+      assert.deepEqual(found.plan, (await all.plan({})).plan)
     })
   }
 
