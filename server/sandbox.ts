@@ -7,11 +7,13 @@ import { startSandbox } from '../connectors/sandbox/start.ts'
  */
 export async function runSandbox(options: { port?: number; host?: string } = {}): Promise<void> {
   const sandbox = await startSandbox(options)
+  // Before anything is said: who reads it may stop us in the same moment.
+  const stop = new AbortController()
+  const told = Promise.race([once(process, 'SIGINT', { signal: stop.signal }), once(process, 'SIGTERM', { signal: stop.signal })])
   process.stdout.write(`${sandbox.url}\n`)
   const systems = [...sandbox.state.standIns.keys()].map((slug) => `${sandbox.url}/${slug}`).join(' ')
   process.stderr.write(`stand-ins: ${systems}; control routes: ${sandbox.url}/_sandbox/; stop with Ctrl-C\n`)
-  const stop = new AbortController()
-  await Promise.race([once(process, 'SIGINT', { signal: stop.signal }), once(process, 'SIGTERM', { signal: stop.signal })])
+  await told
   stop.abort()
   await sandbox.close()
 }
