@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { ClaimedBatch } from './ledger.ts'
+import { CLAIMED_COLUMNS, claimedBatch, type ClaimedBatch, type ClaimedRow } from './ledger.ts'
 
 // Bulk jobs and their batches. As in the ledger, every change is one statement that names what it expects and the fence.
 
@@ -206,24 +206,14 @@ export async function claimedOf(
   { job, after, limit }: { job: number; after: JobCursor | null; limit: number },
 ): Promise<{ batch: ClaimedBatch; at: JobCursor }[]> {
   const { rows } = await db.query<Row>(
-    `select b.id, b.attempt, b.run, b.ops, b.planned_at, b.payload, b.entries, b.on_books, b.doubtful, coalesce(b.affinity, 0) as affinity, b.seq
+    `select ${CLAIMED_COLUMNS}, coalesce(b.affinity, 0) as affinity, b.seq
      from batch b
      where b.job = $1 and b.state = 'sending' and (coalesce(b.affinity, 0), b.seq, b.id) > ($2::int, $3::int, $4::bigint)
      order by coalesce(b.affinity, 0), b.seq, b.id limit $5`,
     [job, after?.affinity ?? -1, after?.seq ?? 0, after?.id ?? 0, limit],
   )
   return rows.map((row) => ({
-    batch: {
-      id: Number(row.id),
-      attempt: row.attempt,
-      run: row.run,
-      ops: row.ops,
-      plannedAt: row.planned_at.toISOString(),
-      payload: row.payload,
-      entries: row.entries,
-      onBooks: row.on_books,
-      doubtful: row.doubtful,
-    },
+    batch: claimedBatch(row),
     at: { affinity: row.affinity, seq: row.seq, id: Number(row.id) },
   }))
 }
@@ -235,19 +225,7 @@ export interface JobCursor {
   readonly id: number
 }
 
-type Row = {
-  id: string
-  attempt: number
-  run: string
-  ops: string
-  planned_at: Date
-  payload: Buffer
-  entries: Buffer
-  on_books: boolean
-  doubtful: boolean
-  affinity: number
-  seq: number
-}
+type Row = ClaimedRow & { affinity: number; seq: number }
 
 /** Batches of a phase that are still open, whoever has to deliver them. */
 export async function openInPhase(db: pg.Pool, { run, phase }: { run: string; phase: 'upsert' | 'remove' }): Promise<number> {

@@ -62,6 +62,33 @@ const openBatch = (row: OpenRow): OpenBatch => ({
   abandoned: row.abandoned,
 })
 
+/** Of a batch `b`, as `claimedBatch` reads them. */
+export const CLAIMED_COLUMNS = 'b.id, b.attempt, b.run, b.ops, b.planned_at, b.payload, b.entries, b.on_books, b.doubtful'
+
+export type ClaimedRow = {
+  id: string
+  attempt: number
+  run: string
+  ops: string
+  planned_at: Date
+  payload: Buffer
+  entries: Buffer
+  on_books: boolean
+  doubtful: boolean
+}
+
+export const claimedBatch = (row: ClaimedRow): ClaimedBatch => ({
+  id: Number(row.id),
+  attempt: row.attempt,
+  run: row.run,
+  ops: row.ops,
+  plannedAt: row.planned_at.toISOString(),
+  payload: row.payload,
+  entries: row.entries,
+  onBooks: row.on_books,
+  doubtful: row.doubtful,
+})
+
 /** Batches of a run's published plan within a range of seq that are not settled, in order; without those of a bulk job. */
 export async function openBatches(
   db: pg.Pool,
@@ -90,39 +117,17 @@ export async function inheritedBatches(db: pg.Pool, run: string): Promise<OpenBa
  * however this one ends. Null: somebody else has it, the run is not the active one, or the account is paused.
  */
 export async function claimBatch(db: pg.Pool, batch: { id: number; attempt: number }, account: string): Promise<ClaimedBatch | null> {
-  const { rows } = await db.query<{
-    id: string
-    attempt: number
-    run: string
-    ops: string
-    planned_at: Date
-    payload: Buffer
-    entries: Buffer
-    on_books: boolean
-    doubtful: boolean
-  }>({
+  const { rows } = await db.query<ClaimedRow>({
     // Named, so that a connection parses and plans it once: median 5.5 -> 3.1 ms, delivery of a first load 9 % faster.
     name: 'claim_batch',
     text: `update batch b set state = 'sending', attempt = b.attempt + 1, sent_at = clock_timestamp(), not_before = null,
        doubtful = b.doubtful or b.state = 'sending'
      where b.id = $1 and b.attempt = $2 and b.state in ('planned', 'sending') and ${ACTIVE_RUN}
        and not exists (select 1 from account_budget a where a.account = $3 and a.paused_until > clock_timestamp())
-     returning b.id, b.attempt, b.run, b.ops, b.planned_at, b.payload, b.entries, b.on_books, b.doubtful`,
+     returning ${CLAIMED_COLUMNS}`,
     values: [batch.id, batch.attempt, account],
   })
-  const row = rows[0]
-  if (!row) return null
-  return {
-    id: Number(row.id),
-    attempt: row.attempt,
-    run: row.run,
-    ops: row.ops,
-    plannedAt: row.planned_at.toISOString(),
-    payload: row.payload,
-    entries: row.entries,
-    onBooks: row.on_books,
-    doubtful: row.doubtful,
-  }
+  return rows[0] ? claimedBatch(rows[0]) : null
 }
 
 /**
