@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
-import { createAccounts, documents, held, jobs, reached, SECRETS, settings, wanted, withWorkflow } from '../harness/accounts.ts'
+import {
+  createAccounts,
+  documents,
+  exactlyOnce,
+  held,
+  reached,
+  SECRETS,
+  settings,
+  succeeded,
+  wanted,
+  withWorkflow,
+} from '../harness/accounts.ts'
 import { accept, report } from '../harness/contacts.ts'
 import { startStack, type Role, type Run, type Stack } from '../harness/stack.ts'
 
@@ -24,19 +35,6 @@ describe('bulk, ended early', { timeout: 900_000 }, () => {
     await createAccounts(stack, COUNT)
     await stack.apply(documents(stack))
   })
-
-  /** Nothing lost, nothing doubled, and no job left behind. */
-  async function exactlyOnce(versions: number): Promise<void> {
-    assert.deepEqual(await held(stack), await wanted(stack))
-    const { totals } = await report(stack, 'salesforce')
-    assert.deepEqual([totals.effective, totals.repeated], [versions, 0])
-    assert.deepEqual(await jobs(stack), {})
-  }
-
-  function succeeded(run: Run, counts: Record<string, number>): void {
-    const seen = Object.fromEntries(Object.keys(counts).map((name) => [name, run.counts[name]]))
-    assert.deepEqual([run.state, seen, run.counts['inDoubt']], ['succeeded', counts, 0], JSON.stringify(run))
-  }
 
   test('a worker is killed after every step, one after the other: the run goes on and each version takes effect once', async () => {
     await worker.kill()
@@ -94,7 +92,7 @@ describe('bulk, ended early', { timeout: 900_000 }, () => {
     assert.equal((await held(stack)).length, COUNT / 2)
     await settings(stack, { bulkHold: false })
     succeeded(await stack.run('accounts'), { added: COUNT / 2, unchanged: COUNT / 2, delivered: COUNT / 2 })
-    await exactlyOnce(COUNT)
+    await exactlyOnce(stack, COUNT)
   })
 
   test('paused while its job writes: the job ends and is settled, the run waits until it is resumed', async () => {

@@ -3,11 +3,13 @@ import { after, before, beforeEach, describe, test } from 'node:test'
 import {
   createAccounts,
   documents,
+  exactlyOnce,
   held,
   jobs,
   SECRETS,
   settings,
   strike,
+  succeeded,
   uploads,
   wanted,
   withWorkflow,
@@ -36,23 +38,10 @@ describe('bulk', { timeout: 900_000 }, () => {
     await stack.apply(documents(stack))
   })
 
-  /** Nothing lost, nothing doubled, and no job left behind. */
-  async function exactlyOnce(versions: number): Promise<void> {
-    assert.deepEqual(await held(stack), await wanted(stack))
-    const { totals } = await report(stack, 'salesforce')
-    assert.deepEqual([totals.effective, totals.repeated], [versions, 0])
-    assert.deepEqual(await jobs(stack), {})
-  }
-
-  function succeeded(run: Run, counts: Record<string, number>): void {
-    const seen = Object.fromEntries(Object.keys(counts).map((name) => [name, run.counts[name]]))
-    assert.deepEqual([run.state, seen, run.counts['inDoubt']], ['succeeded', counts, 0], JSON.stringify(run))
-  }
-
   test('many records go by a job, few by Collections, removals by a job again; the history stays short', async () => {
     const run = await stack.run('accounts')
     succeeded(run, { added: COUNT, delivered: COUNT })
-    await exactlyOnce(COUNT)
+    await exactlyOnce(stack, COUNT)
     assert.equal(await uploads(stack), 1)
     const { requests } = await report(stack, 'salesforce')
     assert.ok(!requests.some(({ path }) => path.includes('composite')), 'nothing went by Collections')
@@ -64,7 +53,7 @@ describe('bulk', { timeout: 900_000 }, () => {
     await stack.warehouse.query('delete from accounts where id > 500')
     succeeded(await stack.run('accounts'), { removed: 100, delivered: 100 })
     assert.equal(await uploads(stack), 2)
-    await exactlyOnce(COUNT + 20 + 100)
+    await exactlyOnce(stack, COUNT + 20 + 100)
     succeeded(await stack.run('accounts'), { unchanged: 500 })
   })
 
@@ -77,7 +66,7 @@ describe('bulk', { timeout: 900_000 }, () => {
     await stack.warehouse.query(`update accounts set notes = '#N/A' where id = 1`)
     await stack.warehouse.query(`update accounts set notes = 'a' || chr(13) || chr(10) || 'b' where id = 2`)
     succeeded(await stack.run('accounts'), { delivered: COUNT })
-    await exactlyOnce(COUNT)
+    await exactlyOnce(stack, COUNT)
     await stack.warehouse.query(`update accounts set notes = null, seats = null, name = '"x", y '`)
     succeeded(await stack.run('accounts'), { changed: COUNT, delivered: COUNT })
     const rows = await held(stack)
@@ -125,13 +114,13 @@ describe('bulk', { timeout: 900_000 }, () => {
   test('a job that fails half way keeps what it wrote; the rest goes over Collections', async () => {
     await settings(stack, { bulkFailure: 'TooManyLockFailure : Too many lock failures' })
     succeeded(await stack.run('accounts'), { delivered: COUNT })
-    await exactlyOnce(COUNT)
+    await exactlyOnce(stack, COUNT)
   })
 
   test('records that no result file names are read back, not sent again', async () => {
     await settings(stack, { bulkForgets: 10 })
     succeeded(await stack.run('accounts'), { delivered: COUNT })
-    await exactlyOnce(COUNT)
+    await exactlyOnce(stack, COUNT)
     const { requests } = await report(stack, 'salesforce')
     assert.ok(!requests.some(({ path }) => path.includes('composite')), 'all of them were there')
   })
@@ -139,7 +128,7 @@ describe('bulk', { timeout: 900_000 }, () => {
   test('an object that Bulk does not take goes over Collections', async () => {
     await settings(stack, { bulkRefuses: ['Account'] })
     succeeded(await stack.run('accounts'), { delivered: COUNT })
-    await exactlyOnce(COUNT)
+    await exactlyOnce(stack, COUNT)
     assert.equal(await uploads(stack), 0)
   })
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Client, Connection, ScheduleOverlapPolicy, type ScheduleDescription } from '@temporalio/client'
 import { createContacts, documents, fault, some } from '../harness/contacts.ts'
+import { eventually } from '../harness/eventually.ts'
 import { startStack, type Role, type Stack } from '../harness/stack.ts'
 
 /** Schedules stay what the configuration says, and what is past its retention goes. */
@@ -33,24 +33,14 @@ const scheduled = (schedule: object): Promise<void> => stack.apply(documents(sta
 
 /** Looks at the schedule until it is as wanted; the reconcile loop passes every 15 s. */
 async function until(wanted: (schedule: ScheduleDescription | null) => boolean, what: string): Promise<ScheduleDescription | null> {
-  const limit = performance.now() + 60_000
-  for (;;) {
+  const { schedule } = await eventually(what, async () => {
     const found = await client.schedule
       .getHandle('schedule/contacts')
       .describe()
       .catch(() => null)
-    if (wanted(found)) return found
-    if (performance.now() > limit) throw new Error(`never came: ${what}: ${JSON.stringify(found)}`)
-    await sleep(250)
-  }
-}
-
-async function eventually(ask: () => Promise<boolean>, what: string): Promise<void> {
-  const limit = performance.now() + 60_000
-  while (!(await ask())) {
-    if (performance.now() > limit) throw new Error(`never came: ${what}`)
-    await sleep(250)
-  }
+    return wanted(found) ? { schedule: found } : null
+  })
+  return schedule
 }
 
 const everyMs = (schedule: ScheduleDescription | null): number | undefined => schedule?.spec.intervals?.[0]?.every
@@ -97,7 +87,7 @@ test('what somebody changes or deletes by hand is put back', async () => {
       () => false,
       () => true,
     )
-  await eventually(isGone, 'the end of a schedule that no sync has')
+  await eventually('the end of a schedule that no sync has', async () => ((await isGone()) ? true : null))
 })
 
 test('a receiver that is gone for good pauses the schedule until a run gets through', async () => {
@@ -119,7 +109,7 @@ test('a worker that starts drops what is past its retention, and only that', asy
   await stack.state.query(`update run set finished_at = finished_at - interval '8 days' where id = $1`, [old.id])
   await worker.stop()
   worker = await stack.start('worker')
-  await eventually(async () => (await stack.call('GET', `/v1/runs/${old.id}`)).status === 404, 'the end of the old run')
+  await eventually('the end of the old run', async () => ((await stack.call('GET', `/v1/runs/${old.id}`)).status === 404 ? true : null))
   assert.equal((await stack.call('GET', `/v1/runs/${young.id}`)).status, 200)
   const { rows } = await stack.state.query('select 1 from batch where run = $1', [old.id])
   assert.equal(rows.length, 0)

@@ -1,6 +1,7 @@
+import assert from 'node:assert/strict'
 import { Client, Connection } from '@temporalio/client'
 import { fault, report } from './contacts.ts'
-import type { Stack } from './stack.ts'
+import type { Run, Stack } from './stack.ts'
 
 /** A model of accounts and a sync of it to Salesforce's stand-in, large enough for bulk jobs. */
 const FROM = 50
@@ -101,6 +102,19 @@ export const REQUESTS = {
 
 export const strike = (stack: Stack, request: keyof typeof REQUESTS, how: object): Promise<void> =>
   fault(stack, { ...REQUESTS[request], ...how })
+
+/** Nothing lost, nothing doubled, and no job left behind. */
+export async function exactlyOnce(stack: Stack, versions: number): Promise<void> {
+  assert.deepEqual(await held(stack), await wanted(stack))
+  const { totals } = await report(stack, 'salesforce')
+  assert.deepEqual([totals.effective, totals.repeated], [versions, 0])
+  assert.deepEqual(await jobs(stack), {})
+}
+
+export function succeeded(run: Run, counts: Record<string, number>): void {
+  const seen = Object.fromEntries(Object.keys(counts).map((name) => [name, run.counts[name]]))
+  assert.deepEqual([run.state, seen, run.counts['inDoubt']], ['succeeded', counts, 0], JSON.stringify(run))
+}
 
 /** Waits until the stand-in's jobs are in these states. */
 export async function reached(stack: Stack, states: Record<string, number>): Promise<void> {
