@@ -26,6 +26,8 @@ beforeEach(async () => {
   await fetch(`${stack.sandbox.url}/_sandbox/reset`, { method: 'POST' })
   await stack.warehouse.query('drop table if exists contacts')
   await stack.call('DELETE', '/v1/syncs/contacts')
+  // The last test's schedule looks like this one's, and its end would take along what is noted of the new one.
+  await until((now) => now === null, 'the end of the last schedule')
   await createContacts(stack, some(5))
 })
 
