@@ -45,9 +45,14 @@ export function startTracing(service: 'api' | 'worker') {
 function startsOnly(): WorkflowClientInterceptor {
   const all = new OpenTelemetryWorkflowClientInterceptor()
   return {
-    startWithDetails: (input, next) => all.startWithDetails(input, next),
+    startWithDetails: (input, next) => context.with(callerOf(input.options.memo), () => all.startWithDetails(input, next)),
     startUpdate: (input, next) => all.startUpdate(input, next),
   }
+}
+
+/** Whose run it is; not who starts it, which may be a worker's reconcile loop. */
+function callerOf(memo: Record<string, unknown> | undefined): Context {
+  return propagation.extract(ROOT_CONTEXT, { traceparent: memo?.['traceparent'] })
 }
 
 const tracer = () => trace.getTracer('tailrace', VERSION)
@@ -80,7 +85,10 @@ function traceRequests(app: FastifyInstance): void {
     const caller = propagation.extract(ROOT_CONTEXT, request.headers)
     const attributes = { 'http.request.method': request.method, 'http.route': routeOf(request) }
     const span = tracer().startSpan(`${request.method} ${routeOf(request)}`, { kind: SpanKind.SERVER, attributes }, caller)
-    traced.set(request, { span, inside: trace.setSpan(caller, span) })
+    const inside = trace.setSpan(caller, span)
+    // From here on it is this span that asks: a run keeps it, whoever starts its workflow.
+    propagation.inject(inside, request.headers)
+    traced.set(request, { span, inside })
   })
   // After the body was read: its events run outside of any context.
   app.addHook('preValidation', (request, _reply, done) => context.with(traced.get(request)?.inside ?? ROOT_CONTEXT, done))

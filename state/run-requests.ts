@@ -12,6 +12,8 @@ export interface RunRequest {
   readonly dryRun: boolean
   readonly adopt: boolean
   readonly onConflict: 'reject' | 'join' | 'queue'
+  /** The caller's span, W3C Trace Context. */
+  readonly traceparent?: string | undefined
   /** The caller's key for this very request; the same key with another hash is a mistake of the caller. Remembered for 24 h. */
   readonly idempotency?: { readonly key: string; readonly bodyHash: string } | undefined
 }
@@ -117,8 +119,8 @@ async function openSlots(client: pg.ClientBase, sync: string): Promise<{ active:
 
 async function insertRun(client: pg.ClientBase, request: RunRequest, id: string, slot: 'active' | 'next'): Promise<void> {
   await client.query(
-    `insert into run (id, sync, slot, trigger, full_plan, verify, dry_run, adopt) values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-    [id, request.sync, slot, request.trigger, request.full, request.verify, request.dryRun, request.adopt],
+    `insert into run (id, sync, slot, trigger, full_plan, verify, dry_run, adopt, traceparent) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+    [id, request.sync, slot, request.trigger, request.full, request.verify, request.dryRun, request.adopt, request.traceparent ?? null],
   )
 }
 

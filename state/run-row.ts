@@ -138,13 +138,16 @@ export async function syncState(db: pg.Pool, sync: string): Promise<SyncState | 
     : null
 }
 
-/** Somebody else started it: API, launcher and reconcile loop may all try, and a short run may be over by now. */
-export async function hasBegun(db: pg.Pool, run: string): Promise<boolean> {
-  const { rows } = await db.query<{ begun: boolean }>(
-    'select temporal_run_id is not null or finished_at is not null as begun from run where id = $1',
+/**
+ * A run whose workflow is yet to be started, with the span of its caller. Null: somebody else started it; API, launcher and
+ * reconcile loop may all try, and a short run may be over by now.
+ */
+export async function unbegunRun(db: pg.Pool, run: string): Promise<{ traceparent: string | null } | null> {
+  const { rows } = await db.query<{ traceparent: string | null }>(
+    'select traceparent from run where id = $1 and temporal_run_id is null and finished_at is null',
     [run],
   )
-  return rows[0]?.begun === true
+  return rows[0] ?? null
 }
 
 /** The first execution's id is the run's; the workflow notes it as well, in case this answer was lost. */

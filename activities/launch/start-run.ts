@@ -7,7 +7,7 @@ import {
 } from '@temporalio/client'
 import type pg from 'pg'
 import { loadSync } from '../../state/configuration.ts'
-import { endRun, hasBegun, noteStarted } from '../../state/run-row.ts'
+import { endRun, noteStarted, unbegunRun } from '../../state/run-row.ts'
 import { effect } from '../failpoints.ts'
 import type { Journal } from '../journal.ts'
 
@@ -31,12 +31,13 @@ export async function startRun(deps: LaunchDeps, run: { id: string; sync: string
   // A run's row ends a moment before its workflow closes, and only then is the id free.
   for (let tries = 0; tries < CLOSING_TRIES; tries++) {
     if (tries > 0) await sleep(CLOSING_PAUSE_MS)
-    if ((await hasBegun(deps.db, run.id)) || (await startOnce(deps, run))) return true
+    const unbegun = await unbegunRun(deps.db, run.id)
+    if (unbegun === null || (await startOnce(deps, run, unbegun.traceparent))) return true
   }
   return false
 }
 
-async function startOnce(deps: LaunchDeps, run: { id: string; sync: string }): Promise<boolean> {
+async function startOnce(deps: LaunchDeps, run: { id: string; sync: string }, traceparent: string | null): Promise<boolean> {
   const spec = (await loadSync(deps.db, run.sync))?.sync
   try {
     const handle = await effect('start', () =>
@@ -47,7 +48,7 @@ async function startOnce(deps: LaunchDeps, run: { id: string; sync: string }): P
         workflowIdReusePolicy: 'ALLOW_DUPLICATE',
         workflowIdConflictPolicy: 'FAIL',
         staticSummary: `${run.sync}: ${spec?.model ?? '?'} → ${spec?.destination ?? '?'}`,
-        memo: { run: run.id },
+        memo: { run: run.id, ...(traceparent !== null && { traceparent }) },
       }),
     )
     await effect('note-start', () => noteStarted(deps.db, run.id, handle.firstExecutionRunId))

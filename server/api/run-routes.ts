@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { effect } from '../../activities/failpoints.ts'
 import { acceptRun, type Acceptance, type RunRequest } from '../../state/run-requests.ts'
@@ -48,7 +49,8 @@ export const runRoutes: FastifyPluginAsyncTypebox<RunRouteOptions> = async (app,
       },
     },
     async (request, reply) => {
-      const { kind, run } = await accept(deps, readRequest(request.params.name, request.body, request.headers['idempotency-key']))
+      const { name } = request.params
+      const { kind, run } = await accept(deps, readRequest(name, request.body, request.headers['idempotency-key'], traceparentOf(request)))
       if (kind === 'conflict') throw conflict(run)
       if (kind === 'mismatch')
         throw new Problem({
@@ -119,7 +121,7 @@ export async function findRun(deps: Pick<ApiDeps, 'db'>, id: string): Promise<Ru
   return row
 }
 
-function readRequest(sync: string, options: RunOptions, key: string | undefined): RunRequest {
+function readRequest(sync: string, options: RunOptions, key: string | undefined, traceparent: string | undefined): RunRequest {
   const { full = false, verify = false, dryRun = false, adopt = false, onConflict = 'reject' } = options
   const beside = Object.entries({ full, verify, dryRun }).flatMap(([name, set]) => (adopt && set ? [name] : []))
   if (beside.length > 0) {
@@ -128,7 +130,13 @@ function readRequest(sync: string, options: RunOptions, key: string | undefined)
   }
   const request = { sync, trigger: 'api', full, verify, dryRun, adopt, onConflict }
   const bodyHash = createHash('sha256').update(JSON.stringify(request)).digest('hex')
-  return { ...request, idempotency: key === undefined ? undefined : { key, bodyHash } }
+  return { ...request, traceparent, idempotency: key === undefined ? undefined : { key, bodyHash } }
+}
+
+/** W3C Trace Context; what is no such thing is passed over, as that standard says. */
+function traceparentOf({ headers }: FastifyRequest): string | undefined {
+  const { traceparent } = headers
+  return typeof traceparent === 'string' && /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/.test(traceparent) ? traceparent : undefined
 }
 
 /** A run that was terminated in Temporal blocks nobody: it is closed here and now. */

@@ -63,18 +63,29 @@ function way(span: Span | undefined): string[] {
   return [span.name, ...way(spans.find(({ traceId, spanId }) => traceId === span.traceId && spanId === span.parentSpanId))]
 }
 
-test('one trace from the caller through API, workflow and activity to the request; no URL, no value in it', async () => {
-  await stack.apply(documents(stack, 'hubspot'))
-  const traceId = 'a'.repeat(32)
+/** By a caller that has a trace of its own. */
+async function startRun(traceId: string, options = {}): Promise<string> {
   const response = await fetch(`${stack.env['TAILRACE_URL']}/v1/syncs/contacts/runs`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', traceparent: `00-${traceId}-${'b'.repeat(16)}-01` },
-    body: '{}',
+    body: JSON.stringify(options),
   })
-  const { id } = (await response.json()) as { id: string }
-  assert.equal((await stack.ended(id)).state, 'succeeded')
+  return ((await response.json()) as { id: string }).id
+}
+
+test('one trace from the caller through API, workflow and activity to the request; no URL, no value in it', async () => {
+  await stack.apply(documents(stack, 'hubspot'))
+  const traceId = 'a'.repeat(32)
+  const first = await startRun(traceId)
+  // It waits for the first one and is started by a worker: its caller's trace is known all the same.
+  const followerTraceId = 'c'.repeat(32)
+  const follower = await startRun(followerTraceId, { onConflict: 'queue' })
+  assert.equal((await stack.ended(first)).state, 'succeeded')
+  assert.equal((await stack.ended(follower)).state, 'succeeded')
   await stack.call('GET', '/v1/syncs/contacts/records/5')
-  await until(() => spans.some(({ name }) => name === 'RunWorkflow:syncRun'), 'the end of the workflow')
+  const ofWorkflow = (trace: string) => spans.some(({ traceId, name }) => traceId === trace && name === 'RunWorkflow:syncRun')
+  await until(() => ofWorkflow(traceId), 'the end of the workflow')
+  await until(() => ofWorkflow(followerTraceId), 'the end of the workflow that waited')
   await until(() => spans.some(({ name }) => name.startsWith('GET /v1/syncs/:name/records')), 'the span of a look at a record')
   await until(() => spans.some(({ name }) => name === 'POST /v1/syncs/:name/runs'), 'the span of the call')
 
