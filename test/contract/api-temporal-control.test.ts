@@ -66,7 +66,8 @@ describe('steering runs through Temporal', () => {
       taskQueue: 'q',
       journal: quietJournal(),
     })
-    const run = { id: randomUUID(), sync: 's', temporalRunId: randomUUID() }
+    const { id } = await insertRun({ db: database.pool }, { sync: 's', state: 'queued', slot: 'active' })
+    const run = { id, sync: 's', temporalRunId: randomUUID() }
     const away = (error: unknown) => error instanceof Problem && error.status === 503 && error.code === 'temporal_away'
     await Promise.all([
       assert.rejects(control.start(run), away),
