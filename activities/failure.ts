@@ -23,8 +23,8 @@ export function runFailure(code: string, message: string): ApplicationFailure {
 /** What Temporal gets to see of an error: kind and message; no cause, no stack of a driver, no body. */
 function asFailure(error: unknown, attempt: number): unknown {
   if (!(error instanceof ConnectorError)) return error
-  const end = ERROR_KINDS[error.kind].end
-  if (end !== null) return runFailure(end, withAdvice(error))
+  const end = endOf(error)
+  if (end !== null) return runFailure(end.code, end.message)
   const gaveUp = error.kind === 'source' || error.kind === 'unreachable' || error.kind === 'in_doubt' ? attempt >= SOURCE_ATTEMPTS : false
   return ApplicationFailure.create({
     message: error.message,
@@ -32,6 +32,12 @@ function asFailure(error: unknown, attempt: number): unknown {
     nonRetryable: gaveUp,
     ...(error.retryAfterMs === null ? {} : { nextRetryDelay: error.retryAfterMs }),
   })
+}
+
+/** How the run ends by this error; null: it goes on. */
+export function endOf(error: ConnectorError): { code: string; message: string } | null {
+  const { end } = ERROR_KINDS[error.kind]
+  return end === null ? null : { code: end, message: withAdvice(error) }
 }
 
 export function withAdvice(error: ConnectorError): string {

@@ -1,4 +1,5 @@
 import type { TObject } from 'typebox'
+import type { ConnectorError } from './errors.ts'
 import type { KeyCodec } from './keys.ts'
 
 /**
@@ -277,6 +278,8 @@ export interface BulkResults {
    * results do not mention.
    */
   outcomes(records: readonly PlannedRecord[], gate: RequestGate): Promise<RecordOutcome[]>
+  /** Why the run has to end once these outcomes are settled: whatever else it sends would be refused like all of this job. */
+  readonly hopeless: ConnectorError | null
 }
 
 /**

@@ -42,10 +42,7 @@ export async function bulkCandidates(db: pg.Pool, { run, phase }: { run: string;
   return rows.map(({ id, records, bytes }) => ({ id: Number(id), records, bytes: Number(bytes) }))
 }
 
-/**
- * Writes down which batches go by which job. The first caller for a phase of a run wins; a later one changes nothing. Gives the
- * phase's jobs that are not done, in order.
- */
+/** Writes down which batches go by which job. The first caller for a phase of a run wins; a later one changes nothing. */
 export async function assignJobs(
   db: pg.Pool,
   { run, phase, jobs }: { run: string; phase: 'upsert' | 'remove'; jobs: readonly (readonly Candidate[])[] },

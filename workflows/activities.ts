@@ -13,7 +13,6 @@ const retry = { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '
 export const bookkeeping = step({ startToCloseTimeout: '15s', retry })
 export const preparing = step({ startToCloseTimeout: '30 minutes', heartbeatTimeout: '10s', retry })
 export const planning = step({ startToCloseTimeout: '12 hours', heartbeatTimeout: '10s', retry })
-/** Cancelling waits for requests in flight: their outcome is settled, not lost. */
 /** Steps of a bulk job. The long wait for it is this retry, which the activity times itself: a timer of the server, no history. */
 export const bulk = step({
   startToCloseTimeout: '1 hour',
@@ -23,6 +22,7 @@ export const bulk = step({
 })
 /** Stopping a job that nobody waits for any more; what is not known after that, the next run finds out. */
 export const stoppingBulk = step({ startToCloseTimeout: '1 hour', scheduleToCloseTimeout: '10 minutes', heartbeatTimeout: '10s', retry })
+/** Cancelling waits for requests in flight: their outcome is settled, not lost. */
 export const delivering = step({
   // Handed straight to the worker that has the workflow, ranges would never reach another one: two workers were no faster than one.
   allowEagerDispatch: false,

@@ -9,6 +9,8 @@ interface Jobs {
   readonly underWay: Set<number>
   /** All are done, or one failed or the run is cancelled: no other one is begun. */
   over: boolean
+  /** By this execution: each begins one at least, so that going on as new always gets further. */
+  begun: number
 }
 
 /**
@@ -22,13 +24,15 @@ export async function deliverInBulk(
   story: Story,
 ): Promise<number | 'continue'> {
   const { jobs: ids, concurrency } = await bulk(`divide ${phase}s into bulk jobs`).bulkJobs({ run, phase })
-  const jobs: Jobs = { run, underWay: new Set(), over: false }
+  const jobs: Jobs = { run, underWay: new Set(), over: false, begun: 0 }
   const queue = ids.map((id, index) => ({ id, label: `bulk job ${index + 1} of ${ids.length}` }))
   const lane = async (): Promise<void> => {
     for (;;) {
       await condition(() => !steering.paused || jobs.over)
-      const next = jobs.over || workflowInfo().continueAsNewSuggested ? undefined : queue.shift()
+      const enough = jobs.over || (jobs.begun > 0 && workflowInfo().continueAsNewSuggested)
+      const next = enough ? undefined : queue.shift()
       if (!next) return
+      jobs.begun++
       await deliverJob(jobs, next.id, next.label, story)
     }
   }

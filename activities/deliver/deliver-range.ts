@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ERROR_KINDS, type ConnectorError } from '../../connectors/errors.ts'
+import type { ConnectorError } from '../../connectors/errors.ts'
 import { accountPause, pauseAccount } from '../../state/budget.ts'
 import { inheritedBatches, isActive, openBatches, outcomeTotals, type OpenBatch } from '../../state/ledger.ts'
 import { loadRun, syncState } from '../../state/run-row.ts'
 import type { Deps } from '../deps.ts'
 import type { RunDefinition } from '../definition.ts'
 import { effect, passing } from '../failpoints.ts'
-import { superseded, withAdvice } from '../failure.ts'
+import { endOf, superseded } from '../failure.ts'
 import { attemptBatch, settleAttempt, waitBeforeClaimMs, wentWell, type Attempt, type DeliveryGround } from './deliver-batch.ts'
 import { rejectedStop } from './guard-watch.ts'
 import { lanesOf } from './lanes.ts'
@@ -180,9 +180,9 @@ class RangeDelivery {
 
   async #failed(error: ConnectorError, waitMs: number): Promise<void> {
     const { deps, destination } = this.#ground
-    const end = ERROR_KINDS[error.kind].end
+    const end = endOf(error)
     if (end !== null) {
-      this.#stop = { code: end, message: withAdvice(error) }
+      this.#stop = end
       return
     }
     if (error.kind === 'stale' || error.kind === 'cancelled') return

@@ -17,6 +17,7 @@ export type ResultFile = 'successfulResults' | 'failedResults' | 'unprocessedrec
  */
 export class BulkResultsTable {
   readonly #byKey = new Map<string, BulkResult>()
+  readonly #codes = new Set<string | null>()
   readonly #column: string
   readonly #fold: (text: string) => string
 
@@ -27,6 +28,11 @@ export class BulkResultsTable {
 
   of(folded: string): BulkResult | undefined {
     return this.#byKey.get(folded)
+  }
+
+  /** Codes by which rows were refused, each once; null stands for rows that were not. */
+  get codes(): readonly (string | null)[] {
+    return [...this.#codes]
   }
 
   /** Takes one file as it comes; `end` resolves when all of it was read. Throws `unreachable` for what is no such CSV. */
@@ -58,18 +64,14 @@ export class BulkResultsTable {
   #add(file: ResultFile, { key, id, error }: Columns, cells: readonly string[]): void {
     const folded = this.#fold(cells[key] ?? '')
     if (key < 0 || folded === '') return
-    if (this.#byKey.has(folded)) {
-      this.#byKey.set(folded, CONFLICTING)
-      return
-    }
-    this.#byKey.set(
-      folded,
+    const result: BulkResult =
       file === 'successfulResults'
         ? DONE
         : file === 'unprocessedrecords'
           ? UNPROCESSED
-          : { kind: 'failed', error: readRowError(cells[error] ?? ''), remoteId: cells[id] || null },
-    )
+          : { kind: 'failed', error: readRowError(cells[error] ?? ''), remoteId: cells[id] || null }
+    this.#codes.add(result.kind === 'failed' ? result.error.code : null)
+    this.#byKey.set(folded, this.#byKey.has(folded) ? CONFLICTING : result)
   }
 }
 

@@ -20,6 +20,7 @@ import {
   SWEEP_EVERY_MS,
 } from './limits.ts'
 import { lookUp } from './lookup.ts'
+import { hopeless } from './outcomes.ts'
 import { readRecords, type SalesforceRecord } from './record.ts'
 
 /** Bulk API 2.0 ingest, by plain requests. Jobs are found again by the id that their maker wrote down, never by searching. */
@@ -135,6 +136,7 @@ export function bulkLoader({
       for (const file of ['successfulResults', 'failedResults', 'unprocessedrecords'] as const)
         await download(client, { job, file, table, gate })
       return {
+        hopeless: hopeless(table.codes, 'a bulk job'),
         async outcomes(records, outcomesGate): Promise<RecordOutcome[]> {
           const read = readRecords(records, match, object)
           const ids = shape.withId ? await idsOf({ client, object, match, gate: outcomesGate }, read) : null

@@ -48,7 +48,7 @@ export function failureOf({ status, headers, body }: Answer, { what, writes }: {
   if (status === 410) return fail('config', `${said}: this API version is retired; leave apiVersion out, or set a newer one`)
   const lost = (): ConnectorError => (writes ? fail('in_doubt', `${said}; it may have been applied`) : fail('unreachable', said))
   if (status >= 500) return lost()
-  if (code === 'STORAGE_LIMIT_EXCEEDED') return storageFull(said)
+  if (code === STORAGE_FULL) return storageFull(said)
   if (WRONG_NAMES.test(code) && !/foreign key external id/i.test(error?.words ?? ''))
     return fail(
       'config',
@@ -61,8 +61,10 @@ export function failureOf({ status, headers, body }: Answer, { what, writes }: {
   return fail('destination', `${said}, which nothing in its documentation explains; check loginUrl`)
 }
 
+export const STORAGE_FULL = 'STORAGE_LIMIT_EXCEEDED'
+
 export function storageFull(said: string): ConnectorError {
   return new ConnectorError('destination', `${said}: the org's data storage is full. Free or buy storage, then run again`, {
-    code: 'STORAGE_LIMIT_EXCEEDED',
+    code: STORAGE_FULL,
   })
 }

@@ -2,7 +2,7 @@ import type { Mode, RecordOutcome, RejectionClass } from '../contract.ts'
 import { ConnectorError } from '../errors.ts'
 import { isObject, objectsAt, textAt } from '../json-object.ts'
 import { readError, type SalesforceError } from './envelope.ts'
-import { storageFull } from './failures.ts'
+import { STORAGE_FULL, storageFull } from './failures.ts'
 import { canonicalId } from './ids.ts'
 import { withoutValues } from '../redact.ts'
 import type { SalesforceRecord } from './record.ts'
@@ -54,19 +54,25 @@ export function collectionVerdicts(sent: Sent, body: unknown): Verdict[] {
 }
 
 /**
- * Ends the run where the answer means that nothing can be delivered: storage full, or no permission for any record. Only if no
- * record of it went through; otherwise the records stand for themselves. Throws ConnectorError.
+ * Why nothing can be delivered, if the records of a call or a job were all refused for it: storage full, or no permission. `codes`:
+ * of their refusals, null for a record that was not refused. Null: the records stand for themselves.
  */
-export function throwIfHopeless(verdicts: readonly Verdict[], what: string): void {
+export function hopeless(codes: readonly (string | null)[], what: string): ConnectorError | null {
   const said = `Salesforce refused every record of ${what}`
-  if (verdicts.length === 0) return
-  if (verdicts.every(({ status }) => status === 'full')) throw storageFull(said)
-  const codes = verdicts.flatMap((verdict) => (verdict.status === 'rejected' && verdict.class === 'permission' ? [verdict.code] : []))
-  const [code] = codes
-  if (code === undefined || codes.length < verdicts.length) return
+  const [code = null] = codes
+  if (code === null) return null
+  if (codes.every((each) => each === STORAGE_FULL)) return storageFull(said)
+  if (!codes.every((each) => each !== null && PERMISSION.test(each))) return null
   const message = `${said} (${code}): the user may not write this object or these fields. Give it a permission set that may`
-  throw new ConnectorError('auth', message, { code })
+  return new ConnectorError('auth', message, { code })
 }
+
+/** As `hopeless` takes it. */
+export function refusalCode(verdict: Verdict): string | null {
+  return verdict.status === 'full' ? STORAGE_FULL : verdict.status === 'rejected' ? verdict.code : null
+}
+
+const PERMISSION = /^(INSUFFICIENT_ACCESS|INVALID_FIELD_FOR_INSERT_UPDATE|CANNOT_MODIFY_MANAGED)/
 
 /** Refusals that may pass by themselves. */
 const PASSING = /^(UNABLE_TO_LOCK_ROW|UNKNOWN_EXCEPTION|SERVER_UNAVAILABLE)$/
@@ -79,7 +85,7 @@ export function refusedRecord(sent: Sent, { record }: Input, error: SalesforceEr
   if (PASSING.test(code) || /UNABLE_TO_LOCK_ROW/.test(words)) return { id, status: 'locked', error }
   if (code === 'REQUEST_LIMIT_EXCEEDED' || code === 'PROCESSING_HALTED')
     return { id, status: 'retry', message: `Salesforce put it off (${code})` }
-  if (code === 'STORAGE_LIMIT_EXCEEDED') return { id, status: 'full' }
+  if (code === STORAGE_FULL) return { id, status: 'full' }
   const gone = code === 'ENTITY_IS_DELETED' || code === 'NOT_FOUND'
   if (gone && op === 'delete') return { id, status: 'delivered' }
   if (code === 'DUPLICATE_VALUE' && (duplicated(words) === sent.match || fields.includes(sent.match))) {
@@ -103,7 +109,7 @@ function classOf({ code, words }: SalesforceError): RejectionClass {
   if (code === 'INVALID_FIELD' && /foreign key external id/i.test(words)) return 'missing'
   if (code === 'INVALID_CROSS_REFERENCE_KEY') return 'missing'
   if (/^(DUPLICATE_VALUE|DUPLICATES_DETECTED|DUPLICATE_EXTERNAL_ID)$/.test(code)) return 'conflict'
-  if (/^(INSUFFICIENT_ACCESS|INVALID_FIELD_FOR_INSERT_UPDATE|CANNOT_MODIFY_MANAGED)/.test(code)) return 'permission'
+  if (PERMISSION.test(code)) return 'permission'
   return 'data'
 }
 

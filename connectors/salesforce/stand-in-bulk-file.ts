@@ -85,20 +85,20 @@ export function parentsOf({ header }: BulkFile, store: ObjectStore, row: readonl
   })
 }
 
-/** A CSV of results: every cell quoted, numbers written anew, rows in another order than they came. */
-export function resultFile(
+/** Lines of a CSV of results, the header first: every cell quoted, numbers written anew, rows in another order than they came. */
+export function resultLines(
   store: ObjectStore,
   { header }: BulkFile,
   first: readonly string[],
   lines: readonly { readonly first: readonly string[]; readonly row: readonly string[] }[],
-): string {
+): { readonly header: string; readonly rows: readonly string[] } {
   const quote = (cell: string): string => `"${cell.replaceAll('"', '""')}"`
   const all = lines.map((line) =>
     [...line.first, ...header.map((name, index) => rewritten(store.fields.get(name), line.row[index] ?? ''))].map(quote).join(','),
   )
   // Odd ones backwards, then even ones: far from the order in which they came.
-  const order = [...all.filter((_, index) => index % 2 === 1).reverse(), ...all.filter((_, index) => index % 2 === 0)]
-  return [[...first, ...header].map(quote).join(','), ...order, ''].join('\n')
+  const rows = [...all.filter((_, index) => index % 2 === 1).reverse(), ...all.filter((_, index) => index % 2 === 0)]
+  return { header: [...first, ...header].map(quote).join(','), rows }
 }
 
 /** Numbers as Java prints doubles: `42` comes back as `42.0`, `912260031` as `9.12260031E8`. */

@@ -1,5 +1,5 @@
 import { foldMatch } from './compare.ts'
-import { objectOf, JobFailure, parentsOf, readFile, resultFile, type BulkFile } from './stand-in-bulk-file.ts'
+import { objectOf, JobFailure, parentsOf, readFile, resultLines, type BulkFile } from './stand-in-bulk-file.ts'
 import { rowError } from './stand-in-answers.ts'
 import type { Org, Saved } from './stand-in-org.ts'
 import type { ObjectStore } from './stand-in-store.ts'
@@ -76,11 +76,11 @@ export class IngestJob {
     return used
   }
 
-  results(which: string): string {
+  results(which: string): ReturnType<typeof resultLines> {
     const { object } = this.request
     const rows = this.#file.rows.map((row, index) => ({ row, outcome: this.#outcomes[index] ?? 'unprocessed' }))
-    const select = (first: readonly string[], cells: (outcome: Outcome) => string[] | null): string =>
-      resultFile(
+    const select = (first: readonly string[], cells: (outcome: Outcome) => string[] | null): ReturnType<typeof resultLines> =>
+      resultLines(
         object,
         this.#file,
         first,

@@ -43,7 +43,7 @@ export class BulkJobs {
     const job = this.#jobs.get(id)
     if (job === undefined) throw notFound()
     if (part === 'batches' && method === 'PUT') return this.#upload(job, request)
-    if (part !== undefined && part !== '') return this.#results(job, part)
+    if (part !== undefined && part !== '') return this.#results(job, part, request)
     if (method === 'PATCH') return this.#patch(job, request, version)
     if (method === 'DELETE') return this.#remove(job)
     return jsonAnswer(200, this.#shown(job, version))
@@ -91,10 +91,22 @@ export class BulkJobs {
     return jsonAnswer(200, this.#shown(job, version))
   }
 
-  #results(job: IngestJob, part: string): StandInAnswer {
+  /** `bulkResultRows` rows a page, fewer if `maxRecords` says so; `Sforce-Locator` names the next one, `null` if there is none. */
+  #results(job: IngestJob, part: string, { query }: StandInRequest): StandInAnswer {
     if (!['successfulResults', 'failedResults', 'unprocessedrecords'].includes(part)) throw notFound()
     if (!job.over) throw wrongState(job, 'show results')
-    return { status: 200, headers: { 'content-type': 'text/csv' }, body: job.results(part) }
+    const { header, rows } = job.results(part)
+    const from = Number(Buffer.from(query.get('locator') ?? '', 'base64url').toString())
+    if (!(from >= 0 && from <= rows.length)) throw new Refusal(400, 'INVALIDQUERYLOCATOR', 'The locator is not valid')
+    const asked = Number(query.get('maxRecords'))
+    const { bulkResultRows } = this.#org.settings
+    const page = rows.slice(from, from + (asked > 0 ? Math.min(asked, bulkResultRows) : bulkResultRows))
+    const next = from + page.length < rows.length ? Buffer.from(String(from + page.length)).toString('base64url') : 'null'
+    return {
+      status: 200,
+      headers: { 'content-type': 'text/csv', 'sforce-locator': next, 'sforce-numberofrecords': String(page.length) },
+      body: [header, ...page, ''].join('\n'),
+    }
   }
 
   #remove(job: IngestJob): StandInAnswer {

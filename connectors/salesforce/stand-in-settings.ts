@@ -47,6 +47,7 @@ const Settings = Type.Object(
     bulkForgets: Type.Union([Type.Null(), Type.Integer({ minimum: 1 })], { description: 'every so manyth row has no result' }),
     bulkLocks: Type.Boolean({ description: 'internal batches that share a parent lock each other out' }),
     bulkRefuses: Type.Array(Type.String(), { description: 'objects that Bulk API 2.0 does not take' }),
+    bulkResultRows: Type.Integer({ minimum: 1, description: 'rows of a page of results, the next one by Sforce-Locator' }),
     bulkPageSize: Type.Integer({ minimum: 1, description: 'jobs of a page of the list; Salesforce: 1,000' }),
   },
   { additionalProperties: false },
@@ -76,6 +77,7 @@ export const DEFAULT_SETTINGS: Settings = {
   bulkForgets: null,
   bulkLocks: false,
   bulkRefuses: [],
+  bulkResultRows: 50_000,
   bulkPageSize: 1_000,
 }
 

@@ -6,7 +6,7 @@ import type { SalesforceObject } from './object.ts'
 import { errorsOf } from './envelope.ts'
 import { BATCH_SIZE, LOCK_ROUNDS } from './limits.ts'
 import { lookUp, type Stored } from './lookup.ts'
-import { collectionVerdicts, refusedRecord, rejected, throwIfHopeless, type Input, type Sent, type Verdict } from './outcomes.ts'
+import { collectionVerdicts, hopeless, refusalCode, refusedRecord, rejected, type Input, type Sent, type Verdict } from './outcomes.ts'
 import { bodyOf, readRecords, type SalesforceRecord } from './record.ts'
 
 interface Target {
@@ -168,7 +168,8 @@ async function send(
 ): Promise<RecordOutcome[]> {
   if (inputs.length === 0) return []
   const verdicts = await exchange(target, inputs, call(inputs))
-  throwIfHopeless(verdicts, `a batch of ${target.object.name}`)
+  const stop = hopeless(verdicts.map(refusalCode), `a batch of ${target.object.name}`)
+  if (stop !== null) throw stop
   const byId = new Map(inputs.map((input) => [input.record.id, input]))
   const outcomes: RecordOutcome[] = []
   let locked: readonly Verdict[] = verdicts

@@ -95,6 +95,21 @@ describe('bulk, ended early', { timeout: 900_000 }, () => {
     await exactlyOnce(stack, COUNT)
   })
 
+  test('a session that is refused for good while its job writes: the run says what to do, the next one looks first', async () => {
+    await settings(stack, { bulkHold: true })
+    const id = await accept(stack, 'accounts')
+    await reached(stack, { InProgress: 1 })
+    await settings(stack, { rejectSessions: true })
+    const run = await stack.ended(id)
+    assert.deepEqual([run.state, run.error?.code, run.counts['inDoubt']], ['failed', 'auth', COUNT], JSON.stringify(run))
+    assert.match(run.error?.message ?? '', /session policy/)
+    await settings(stack, { rejectSessions: false })
+    assert.equal((await stack.run('accounts')).state, 'succeeded')
+    assert.deepEqual(await held(stack), await wanted(stack))
+    const { totals } = await report(stack, 'salesforce')
+    assert.deepEqual([totals.effective, totals.repeated], [COUNT, 0])
+  })
+
   test('paused while its job writes: the job ends and is settled, the run waits until it is resumed', async () => {
     await settings(stack, { bulkHold: true })
     await stack.warehouse.query(`insert into accounts values (1001, 'by Collections', chr(13), 1)`)

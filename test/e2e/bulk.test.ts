@@ -117,6 +117,38 @@ describe('bulk', { timeout: 900_000 }, () => {
     await exactlyOnce(stack, COUNT)
   })
 
+  test('results in several pages are read to the last one, again from the first where a page is lost', async () => {
+    await settings(stack, { bulkResultRows: 100 })
+    await strike(stack, 'successes', { do: 'reset_mid_body', nth: 3 })
+    succeeded(await stack.run('accounts'), { delivered: COUNT })
+    await exactlyOnce(stack, COUNT)
+    const { requests } = await report(stack, 'salesforce')
+    const pages = requests.filter(({ path }) => path.includes('successfulResults')).reduce((sum, { count }) => sum + count, 0)
+    assert.equal(pages, 3 + COUNT / 100)
+  })
+
+  test('a session that ends again and again in the middle of a job is renewed, and nothing is sent twice', async () => {
+    await settings(stack, { requestsPerSession: 3 })
+    succeeded(await stack.run('accounts'), { delivered: COUNT })
+    await stack.warehouse.query('delete from accounts where id <= 100')
+    succeeded(await stack.run('accounts'), { removed: 100, delivered: 100 })
+    await exactlyOnce(stack, COUNT + 100)
+    assert.ok(Number((await report(stack, 'salesforce')).findings['logIns']) > 2)
+  })
+
+  test('storage that is full ends the run with what to do; what the job had not done is not sent again by other calls', async () => {
+    const message = 'storage limit exceeded'
+    await settings(stack, { rowFaults: [{ key: '*', statusCode: 'STORAGE_LIMIT_EXCEEDED', message, times: 10_000 }] })
+    const run = await stack.run('accounts')
+    assert.deepEqual([run.state, run.error?.code, run.counts['inDoubt']], ['failed', 'destination', 0], JSON.stringify(run))
+    assert.match(run.error?.message ?? '', /storage is full/)
+    const { requests } = await report(stack, 'salesforce')
+    assert.ok(!requests.some(({ path }) => path.includes('composite')), 'nothing went by Collections')
+    await settings(stack, { rowFaults: [] })
+    succeeded(await stack.run('accounts'), { added: COUNT, delivered: COUNT })
+    await exactlyOnce(stack, COUNT)
+  })
+
   test('records that no result file names are read back, not sent again', async () => {
     await settings(stack, { bulkForgets: 10 })
     succeeded(await stack.run('accounts'), { delivered: COUNT })

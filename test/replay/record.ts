@@ -22,7 +22,11 @@ async function ended(handle: WorkflowHandle): Promise<WorkflowHandle> {
 }
 
 /** A model of its own and a sync of it; `rows` are the first ids. */
-async function sync(ground: Ground, name: string, options: { rows?: number; destination?: object; spec?: object; webhook?: boolean } = {}) {
+async function sync(
+  ground: Ground,
+  name: string,
+  options: { rows?: number; connector?: 'salesforce'; destination?: object; spec?: object; webhook?: boolean } = {},
+) {
   const table = name.replaceAll('-', '_')
   const { sandbox } = ground
   await ground.sql(`create table ${table} (id bigint, email text, name text)`)
@@ -33,13 +37,31 @@ async function sync(ground: Ground, name: string, options: { rows?: number; dest
   await ground.put('Model', name, { source: name, table, primaryKey: 'id' })
   const hubspot = { baseUrl: `${sandbox.url}/hubspot`, accessToken: '${env:HUBSPOT_TOKEN}', timeoutSeconds: 20, lostRequestSeconds: 0 }
   const webhook = { url: `${sandbox.url}/webhook/${name}`, secret: '${env:WEBHOOK_SECRET}', allowPrivateNetwork: true, batchSize: 1 }
-  const config = { ...(options.webhook ? webhook : hubspot), ...options.destination }
-  await ground.put('Destination', name, { connector: options.webhook ? 'webhook' : 'hubspot', config })
+  const connector = options.connector ?? (options.webhook ? 'webhook' : 'hubspot')
+  const config = { ...{ hubspot, webhook, salesforce: {} }[connector], ...options.destination }
+  await ground.put('Destination', name, { connector, config })
   const target = options.webhook ? {} : { object: 'contacts', match: 'email' }
   const fields = { email: 'email', firstname: 'name' }
   await ground.put('Sync', name, { model: name, destination: name, mode: 'mirror', ...target, fields, ...options.spec })
   return { table, run: async (more = {}) => ended((await ground.start(name, more)).handle) }
 }
+
+/** A sync to Salesforce, all of whose runs are large enough for bulk jobs. */
+async function loaded(ground: Ground, name: Case, { rows, settings = {} }: { rows: number; settings?: object }) {
+  await ground.control('POST', 'settings', { salesforce: settings })
+  const config = {
+    loginUrl: `${ground.sandbox.url}/salesforce`,
+    clientId: 'recorded',
+    clientSecret: '${env:SALESFORCE_SECRET}',
+    bulkFrom: 10,
+  }
+  const fields = { External_Id__c: 'email', Name: 'name' }
+  const spec = { object: 'Account', match: 'External_Id__c', fields, guards: { maxRemoved: '100%' } }
+  return sync(ground, name, { rows, connector: 'salesforce', destination: config, spec })
+}
+
+/** One record more than a job takes. */
+const TWO_JOBS = 150_001
 
 /** A delivered model of which half is deleted: the next run is held. */
 async function held(ground: Ground, name: Case, spec: object = {}) {
@@ -164,6 +186,33 @@ const RECORDINGS: Record<Case, (ground: Ground, name: Case) => Promise<WorkflowH
     )
     await ended(ground.client.workflow.getHandle(`sync/${name}`))
     return handle
+  },
+  /** Records are written by a job whose first upload is lost, others removed by a second job, one goes by itself. */
+  async bulk(ground, name) {
+    const { table, run } = await loaded(ground, name, { rows: 30 })
+    await run()
+    await ground.sql(`delete from ${table} where id > 15; update ${table} set name = name || chr(13) where id = 1`)
+    await ground.sql(`update ${table} set name = name || ' again' where id > 1`)
+    await ground.fault({ on: 'salesforce', method: 'PUT', path: 'jobs/ingest', do: 'drop_after' })
+    return run()
+  },
+  async 'bulk-cancelled'(ground, name) {
+    await loaded(ground, name, { rows: 30, settings: { bulkHold: true } })
+    const { handle } = await ground.start(name)
+    await ground.bulkJobs({ InProgress: 1 })
+    await handle.cancel()
+    return ended(handle)
+  },
+  async 'bulk-continued-as-new'(ground, name) {
+    await loaded(ground, name, { rows: TWO_JOBS })
+    const { handle } = await ground.start(name)
+    await ended(ground.client.workflow.getHandle(`sync/${name}`))
+    return handle
+  },
+  async 'bulk-went-on-as-new'(ground, name) {
+    await loaded(ground, name, { rows: TWO_JOBS })
+    await ground.start(name)
+    return ended(ground.client.workflow.getHandle(`sync/${name}`))
   },
 }
 

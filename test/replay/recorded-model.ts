@@ -4,6 +4,7 @@
  */
 export const TOKEN = 'pat-recorded-token'
 export const WEBHOOK_SECRET = `whsec_${Buffer.from('recorded-webhook-secret-32-bytes').toString('base64')}`
+export const SALESFORCE_SECRET = 'recorded-salesforce-secret'
 export const PASSWORD = 'recorded-password'
 
 export const NAME = 'Recorded Name'
@@ -17,6 +18,7 @@ export const PRIVATE: readonly string[] = [
   TOKEN,
   WEBHOOK_SECRET,
   WEBHOOK_SECRET.slice(6),
+  SALESFORCE_SECRET,
   PASSWORD,
   'postgres://',
 ]
@@ -39,11 +41,15 @@ export const CASES = [
   'adopt',
   'inspection',
   'launch',
+  'bulk',
+  'bulk-cancelled',
+  'bulk-continued-as-new',
+  'bulk-went-on-as-new',
 ] as const
 
 export type Case = (typeof CASES)[number]
 
 /** These are recorded on a server that finds ten events a long history. */
-export const LONG: readonly Case[] = ['continued-as-new', 'went-on-as-new']
+export const LONG: readonly Case[] = ['continued-as-new', 'went-on-as-new', 'bulk-continued-as-new', 'bulk-went-on-as-new']
 
 export const historyFile = (name: Case): URL => new URL(`histories/${name}.json`, import.meta.url)

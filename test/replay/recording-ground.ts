@@ -9,12 +9,16 @@ import { registerSearchAttributes } from '../../server/search-attributes.ts'
 import { migrate } from '../../state/migrate.ts'
 import { acceptRun } from '../../state/run-requests.ts'
 import { freshDatabase } from '../harness/database.ts'
-import { PASSWORD, TOKEN, WEBHOOK_SECRET } from './recorded-model.ts'
+import { PASSWORD, SALESFORCE_SECRET, TOKEN, WEBHOOK_SECRET } from './recorded-model.ts'
 import { quietJournal } from '../harness/journal.ts'
 
 export type Ground = Awaited<ReturnType<typeof openGround>>
 
 const IDENTITY = 'recorder'
+
+interface SandboxReport {
+  readonly systems: { readonly salesforce: { readonly findings: { readonly bulkJobs: Record<string, number> } } }
+}
 
 /** The product in this process: activities, compiled workflow bundle, stand-ins, databases of its own. */
 export async function openGround(address: string) {
@@ -26,7 +30,7 @@ export async function openGround(address: string) {
   const native = await NativeConnection.connect({ address })
   const warehouseUrl = new URL(warehouse.url)
   warehouseUrl.password ||= PASSWORD
-  const env = { WAREHOUSE_URL: warehouseUrl.href, HUBSPOT_TOKEN: TOKEN, WEBHOOK_SECRET }
+  const env = { WAREHOUSE_URL: warehouseUrl.href, HUBSPOT_TOKEN: TOKEN, WEBHOOK_SECRET, SALESFORCE_SECRET }
   const connections = new Connections({ env, secretsDir: '/nonexistent' })
   const taskQueue = `recording-${Date.now()}`
   const deps = { db: state.pool, connections, client, taskQueue, journal: quietJournal() }
@@ -52,6 +56,14 @@ export async function openGround(address: string) {
     sql: (text: string) => warehouse.pool.query(text),
     fault: (fault: object) => control('POST', 'faults', { faults: [fault] }),
     held: (count: number) => control('GET', `held?count=${count}`),
+    /** Waits until the stand-in's bulk jobs are in these states. */
+    async bulkJobs(states: Record<string, number>): Promise<void> {
+      const read = async () => {
+        const { systems } = (await (await fetch(`${sandbox.url}/_sandbox/report?writes=none`)).json()) as SandboxReport
+        return JSON.stringify(systems.salesforce.findings.bulkJobs)
+      }
+      await until(read, (now) => now === JSON.stringify(states))
+    },
     async letGo() {
       await control('DELETE', 'faults')
       await control('POST', 'release', {})

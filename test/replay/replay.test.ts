@@ -97,7 +97,24 @@ test('the cases are what they say: each history has the steps and the end of its
     adopt: 'COMPLETED',
     inspection: 'COMPLETED',
     launch: 'COMPLETED',
+    bulk: 'COMPLETED',
+    'bulk-cancelled': 'ACTIVITY_TASK_FAILED CANCELED',
+    'bulk-continued-as-new': 'CONTINUED_AS_NEW',
+    'bulk-went-on-as-new': 'COMPLETED',
   })
+})
+
+test('the runs by bulk jobs went by them, and began each job once', async () => {
+  const steps = async (name: Case): Promise<Record<string, number>> => {
+    const names = (await load(name)).events.flatMap((event) => event.activityTaskScheduledEventAttributes?.activityType.name ?? [])
+    return Object.fromEntries(
+      ['bulkOpen', 'bulkUpload', 'bulkCollect', 'bulkAbort', 'deliver'].map((step) => [step, names.filter((each) => each === step).length]),
+    )
+  }
+  assert.deepEqual(await steps('bulk'), { bulkOpen: 3, bulkUpload: 3, bulkCollect: 2, bulkAbort: 0, deliver: 1 })
+  assert.deepEqual(await steps('bulk-cancelled'), { bulkOpen: 1, bulkUpload: 1, bulkCollect: 1, bulkAbort: 1, deliver: 0 })
+  const one = { bulkOpen: 1, bulkUpload: 1, bulkCollect: 1, bulkAbort: 0, deliver: 0 }
+  assert.deepEqual(await Promise.all([steps('bulk-continued-as-new'), steps('bulk-went-on-as-new')]), [one, one])
 })
 
 test('a run of 100,000 changed records stays within 150 events, by what its ranges cost here', async () => {
