@@ -2,6 +2,7 @@ import type { FieldDescription, FieldEncoder, ValueKind } from '../contract.ts'
 import { ConnectorError } from '../errors.ts'
 import { plainDecimal } from '../decimal.ts'
 import { dayMs, instantMs } from '../instants.ts'
+import { optionTexts } from '../option-list.ts'
 import { MAX_TEXT } from './limits.ts'
 
 /**
@@ -95,7 +96,7 @@ function encodeOption(text: string, field: FieldDescription): Encoded {
 }
 
 function encodeOptions(text: string, field: FieldDescription, kind: ValueKind): Encoded {
-  const parts = kind === 'array' ? arrayTexts(text) : text.split(';')
+  const parts = kind === 'array' ? optionTexts(text) : text.split(';')
   if (parts === null) return { invalid: 'not a flat array of texts, numbers or booleans', code: 'INVALID_OPTION' }
   if (kind !== 'array' && text.startsWith(';')) {
     return {
@@ -105,24 +106,6 @@ function encodeOptions(text: string, field: FieldDescription, kind: ValueKind): 
   }
   if (!parts.every((part) => isOption(part, field))) return noOption(field)
   return { json: JSON.stringify(parts.join(';')) }
-}
-
-/** Elements of a JSON array as option values; null if it holds anything nested, or a text that would fall apart in the list. */
-function arrayTexts(text: string): string[] | null {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(text)
-  } catch {
-    return null
-  }
-  if (!Array.isArray(parsed)) return null
-  const texts: string[] = []
-  for (const part of parsed) {
-    if (typeof part !== 'string' && typeof part !== 'number' && typeof part !== 'boolean') return null
-    if (String(part).includes(';') || part === '') return null
-    texts.push(String(part))
-  }
-  return texts
 }
 
 function isOption(text: string, field: FieldDescription): boolean {

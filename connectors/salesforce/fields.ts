@@ -2,6 +2,7 @@ import type { FieldDescription, FieldEncoder, ValueKind } from '../contract.ts'
 import { plainDecimal } from '../decimal.ts'
 import { ConnectorError } from '../errors.ts'
 import { instantMs } from '../instants.ts'
+import { optionTexts } from '../option-list.ts'
 import type { SalesforceField } from './object.ts'
 import { canonicalId } from './ids.ts'
 import { FIRST_DAY, LAST_DAY } from './limits.ts'
@@ -149,29 +150,11 @@ function encodeOption(text: string, field: SalesforceField): Encoded {
 }
 
 function encodeOptions(text: string, field: SalesforceField, kind: ValueKind): Encoded {
-  const parts = kind === 'array' ? arrayTexts(text) : text.split(';')
+  const parts = kind === 'array' ? optionTexts(text) : text.split(';')
   if (parts === null) return { invalid: 'not a flat array of texts', code: 'INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST' }
   if (parts.length === 0) return { json: CLEAR }
   if (!parts.every((part) => part !== '' && (field.options === undefined || field.options.includes(part)))) return noOption(field)
   return { json: JSON.stringify(parts.join(';')) }
-}
-
-/** Elements of a JSON array as picklist values; null if it holds anything nested, or a text that would fall apart in the list. */
-function arrayTexts(text: string): string[] | null {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(text)
-  } catch {
-    return null
-  }
-  if (!Array.isArray(parsed)) return null
-  const texts: string[] = []
-  for (const part of parsed) {
-    if (typeof part !== 'string' && typeof part !== 'number' && typeof part !== 'boolean') return null
-    if (String(part).includes(';')) return null
-    texts.push(String(part))
-  }
-  return texts
 }
 
 function noOption({ options = [] }: SalesforceField): Encoded {
