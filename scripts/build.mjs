@@ -35,11 +35,13 @@ if (process.env.npm_lifecycle_event === 'prepare' && existsSync('dist/stamp') &&
   process.exit(0)
 }
 
+// Who installs need not wait for what CI has checked (a third of the time of `npm ci`).
+const unchecked = process.env.npm_lifecycle_event === 'prepare' ? ['--noCheck'] : []
 // Made in a folder beside and put in place at the end: what runs from dist/ meanwhile finds its files.
 const out = 'dist.new'
 rmSync(out, { recursive: true, force: true })
 try {
-  execFileSync(process.execPath, [compiler, '-p', 'tsconfig.build.json', '--outDir', out], { stdio: 'inherit' })
+  execFileSync(process.execPath, [compiler, '-p', 'tsconfig.build.json', '--outDir', out, ...unchecked], { stdio: 'inherit' })
 } catch {
   process.exit(1)
 }

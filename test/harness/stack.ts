@@ -65,8 +65,8 @@ export async function startStack(extraEnv: Record<string, string> = {}, own: Own
   await runMigrate(workerSettings(env))
   const roles: Role[] = []
 
-  const start = async (verb: 'api' | 'worker', more: Record<string, string> = {}): Promise<Role> => {
-    const role = await startRole(verb, { ...env, ...more })
+  const start = async (verb: 'api' | 'worker', more: Record<string, string> = {}, cli: string | URL = CLI): Promise<Role> => {
+    const role = await startRole(cli, verb, { ...env, ...more })
     roles.push(role)
     return role
   }
@@ -140,9 +140,9 @@ export interface Run {
   readonly temporal: { readonly workflowId: string; readonly runId: string; readonly url: string }
 }
 
-async function startRole(verb: string, env: Record<string, string>): Promise<Role> {
+async function startRole(cli: string | URL, verb: string, env: Record<string, string>): Promise<Role> {
   // Without the arguments of the runner: tsx doubled the CPU of every start (0.8 to 1.7 s).
-  const child = fork(CLI, [verb], { env, execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  const child = fork(cli, [verb], { env, execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
   let output = ''
   for (const stream of [child.stdout, child.stderr])
     stream?.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-20_000)))
