@@ -1,4 +1,4 @@
-import type { Connection } from '@temporalio/client'
+import type { ConnectionLike } from '@temporalio/client'
 import type { Database } from '../state/database.ts'
 import type { Readiness } from './observe.ts'
 
@@ -32,6 +32,6 @@ async function within<T>(ms: number, work: Promise<T>): Promise<T> {
   }
 }
 
-export function temporalAnswers(connection: Connection, namespace: string): Promise<boolean> {
+export function temporalAnswers(connection: ConnectionLike, namespace: string): Promise<boolean> {
   return answers(() => connection.withDeadline(Date.now() + PROBE_MS, () => connection.workflowService.describeNamespace({ namespace })))
 }

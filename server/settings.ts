@@ -10,8 +10,8 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
 export interface TemporalSettings {
   readonly connection: ClientConnectConfig['connectionOptions'] & { readonly address: string }
   readonly namespace: string
-  /** Where the API key came from a file: it may be rotated. */
-  readonly apiKeyFile: string | null
+  /** The connection by what its files say now (API key, certificates); throws SettingsError. Null: it names no file. */
+  readonly readAgain: (() => TemporalSettings['connection']) | null
 }
 
 /** Every name of the contract's section 2. null: unset. */
@@ -164,10 +164,11 @@ function readTemporal(reader: EnvironmentReader, env: Environment): TemporalSett
     })
     const address = connectionOptions.address
     if (address === undefined) return null
+    const namesFile = Object.keys(names).some((name) => /_(FILE|PATH)$/.test(name))
     return Object.freeze({
       connection: { ...connectionOptions, address },
       namespace: namespace ?? 'default',
-      apiKeyFile: reader.text('TEMPORAL_API_KEY_FILE'),
+      readAgain: namesFile ? () => readTemporalAgain(env) : null,
     })
   } catch {
     // The library's message may hold the value of a certificate or a path; the names are enough to find it.
@@ -175,4 +176,11 @@ function readTemporal(reader: EnvironmentReader, env: Environment): TemporalSett
     reader.wrong(tls.length > 0 ? tls.join(', ') : 'TEMPORAL_ADDRESS', 'cannot be used as Temporal connection settings')
     return null
   }
+}
+
+function readTemporalAgain(env: Environment): TemporalSettings['connection'] {
+  const reader = new EnvironmentReader(env)
+  const temporal = readTemporal(reader, env)
+  if (temporal === null || reader.problems.length > 0) throw new SettingsError(reader.problems)
+  return temporal.connection
 }

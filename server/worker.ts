@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
-import { Client, Connection } from '@temporalio/client'
+import { Client } from '@temporalio/client'
 import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker'
 import { Connections } from '../activities/connections.ts'
 import { createActivities } from '../activities/index.ts'
@@ -8,13 +8,14 @@ import { Journal } from '../activities/journal.ts'
 import { DRIVER_ENVIRONMENT } from '../connectors/snowflake/driver.ts'
 import { openDatabase } from '../state/database.ts'
 import { armFromSettings } from './failpoints.ts'
-import { EXIT } from './cli/exit.ts'
+import { CliError, EXIT } from './cli/exit.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { processMetrics, startObserve } from './observe.ts'
 import { readiness, temporalAnswers } from './readiness.ts'
 import { startReconcile } from './reconcile.ts'
-import type { ServiceSettings } from './settings.ts'
-import { followApiKey } from './temporal-key.ts'
+import type { ServiceSettings, TemporalSettings } from './settings.ts'
+import { TemporalConnection } from './temporal-connection.ts'
+import { followCredentials } from './temporal-credentials.ts'
 import { registerWorkerMetrics } from './worker-metrics.ts'
 
 /** Requests in flight get this long to end after SIGTERM; then the process ends and what was not settled is in doubt. */
@@ -36,9 +37,9 @@ export async function runWorker(settings: ServiceSettings): Promise<void> {
   armFromSettings(settings.failpoints, log)
   const db = openDatabase(settings.databaseUrl, { max: 30, applicationName: 'tailrace worker' })
   const connections = new Connections({ env: process.env, secretsDir: settings.secretsDir })
-  const native = await NativeConnection.connect(settings.temporal.connection)
+  let native = await connectNative(settings.temporal.connection)
   const tracing = settings.otlpEndpoint === null ? null : (await import('./tracing.ts')).startTracing('worker')
-  const connection = Connection.lazy(settings.temporal.connection)
+  const connection = new TemporalConnection(settings.temporal.connection)
   const { namespace } = settings.temporal
   const client = new Client({
     connection,
@@ -71,7 +72,14 @@ export async function runWorker(settings: ServiceSettings): Promise<void> {
     ready: () => readiness(db, async () => worker.getState() === 'RUNNING' && temporalAnswers(connection, namespace)),
     metrics,
   })
-  const key = followApiKey(settings.temporal.apiKeyFile, [native, connection], log)
+  const reconnect = async (options: TemporalSettings['connection']): Promise<void> => {
+    const before = native
+    native = await connectNative(options)
+    worker.connection = native
+    await before.close()
+    await connection.replace(options)
+  }
+  const credentials = followCredentials(settings.temporal, reconnect, log)
   const reconcile = startReconcile({ ...deps, log, retentionDays: settings.retentionDays, databaseUrl: settings.databaseUrl })
   let forced = true
   try {
@@ -82,7 +90,7 @@ export async function runWorker(settings: ServiceSettings): Promise<void> {
   } finally {
     // A request that hangs would keep the process for its whole timeout, and an outage for longer.
     setTimeout(() => process.exit(forced ? EXIT.failed : EXIT.done), CLOSE_MS).unref()
-    key.stop()
+    await credentials.stop()
     await reconcile.stop()
     await observe.close()
     await connections.close()
@@ -90,6 +98,16 @@ export async function runWorker(settings: ServiceSettings): Promise<void> {
     await connection.close()
     await db.end()
     await tracing?.close()
+  }
+}
+
+async function connectNative(options: TemporalSettings['connection']): Promise<NativeConnection> {
+  try {
+    return await NativeConnection.connect(options)
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    const what = `Temporal (TEMPORAL_ADDRESS) does not take the worker: ${why}`
+    throw new CliError(EXIT.failed, `${what}\nIf it is up, look at TEMPORAL_API_KEY and TEMPORAL_TLS_*.`, { cause })
   }
 }
 

@@ -10,7 +10,7 @@ import { readiness, temporalAnswers } from '../readiness.ts'
 import type { ServiceSettings } from '../settings.ts'
 import { buildApi } from './app.ts'
 import { createApiMetrics } from './metrics.ts'
-import { followApiKey } from '../temporal-key.ts'
+import { followCredentials } from '../temporal-credentials.ts'
 import { connectTemporal, temporalControl } from './temporal-control.ts'
 import { OidcTokens } from './oidc.ts'
 import { TokenStore } from './tokens.ts'
@@ -31,7 +31,7 @@ export async function runApi(settings: ServiceSettings): Promise<void> {
   const { namespace } = settings.temporal
   const tracing = settings.otlpEndpoint === null ? null : (await import('../tracing.ts')).startTracing('api')
   const client = new Client({ connection, namespace, interceptors: tracing?.clientInterceptors ?? {} })
-  const key = followApiKey(settings.temporal.apiKeyFile, [connection], log)
+  const credentials = followCredentials(settings.temporal, (options) => connection.replace(options), log)
   const metrics = createApiMetrics(db)
   const launch = { db, client, taskQueue: settings.taskQueue, journal: new Journal(log, metrics.registry) }
   const temporalUp = () => temporalAnswers(connection, namespace)
@@ -64,7 +64,7 @@ export async function runApi(settings: ServiceSettings): Promise<void> {
     const late = setTimeout(() => app.server.closeAllConnections(), GRACE_MS)
     await app.close()
     clearTimeout(late)
-    key.stop()
+    await credentials.stop()
     await connection.close()
     await db.end()
     await tracing?.close()

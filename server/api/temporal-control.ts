@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
-  Connection,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
   WorkflowUpdateRPCTimeoutOrCancelledError,
@@ -9,6 +8,7 @@ import {
 } from '@temporalio/client'
 import { endTerminatedRun, startRun, workflowIdOf, type LaunchDeps } from '../../activities/launch/start-run.ts'
 import type { TemporalSettings } from '../settings.ts'
+import { TemporalConnection } from '../temporal-connection.ts'
 import type { RunControl, RunRef } from './deps.ts'
 import { Problem } from './problem.ts'
 
@@ -21,8 +21,8 @@ const RECONNECT_MS = 5_000
  * Connects with the first call and again after an outage. Calls are not tried again while Temporal is away: whoever asks the API is
  * told at once, and a run that is accepted is started by the workers.
  */
-export function connectTemporal({ connection }: TemporalSettings): Connection {
-  return Connection.lazy({ ...connection, channelArgs: { 'grpc.max_reconnect_backoff_ms': RECONNECT_MS }, interceptors: [] })
+export function connectTemporal({ connection }: TemporalSettings): TemporalConnection {
+  return new TemporalConnection(connection, { channelArgs: { 'grpc.max_reconnect_backoff_ms': RECONNECT_MS }, interceptors: [] })
 }
 
 /** Steers runs through Temporal. A call that gets no answer in time may still take effect; every one is safe to repeat. */

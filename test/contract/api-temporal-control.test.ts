@@ -59,7 +59,7 @@ describe('steering runs through Temporal', () => {
   })
 
   test('says so when Temporal is away', async () => {
-    const nowhere = connectTemporal({ connection: { address: '127.0.0.1:1' }, namespace: 'default', apiKeyFile: null })
+    const nowhere = connectTemporal({ connection: { address: '127.0.0.1:1' }, namespace: 'default', readAgain: null })
     const control = temporalControl({
       db: database.pool,
       client: new Client({ connection: nowhere }),

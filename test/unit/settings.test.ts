@@ -87,6 +87,14 @@ describe('settings', () => {
     await writeFile(file, 'key-1')
     const { temporal } = workerSettings({ ...NEEDED, TEMPORAL_API_KEY_FILE: file })
     assert.deepEqual([temporal.connection.apiKey, temporal.connection.tls], ['key-1', true])
+    await writeFile(file, 'key-2')
+    assert.equal(temporal.readAgain?.().apiKey, 'key-2')
+    await writeFile(file, '')
+    assert.deepEqual(
+      problemsOf(() => temporal.readAgain?.()),
+      ['TEMPORAL_API_KEY_FILE names an empty file'],
+    )
+    assert.equal(workerSettings(NEEDED).temporal.readAgain, null)
   })
 
   test('refuse an open listener that asks nobody who they are', () => {
