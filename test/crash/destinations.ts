@@ -29,8 +29,8 @@ export interface CrashDestination {
   readonly throttle: Pick<Fault, 'do' | 'status' | 'headers' | 'body'>
   /** One request a batch: no claim is ever renewed. */
   readonly oneRequest: boolean
-  /** Bulk jobs, if it has them: configuration that makes changes go by them, and the upload as faults select it. */
-  readonly jobs?: { readonly config: object; readonly upload: Pick<Fault, 'method' | 'path'> }
+  /** Bulk jobs, if it has them: configuration that makes changes go by them, and the kinds of requests that they make. */
+  readonly jobs?: { readonly config: object; readonly requests: Readonly<Record<string, Pick<Fault, 'method' | 'path'>>> }
   /** Faults that only this vendor knows. */
   readonly faults: Readonly<Record<string, FaultCase>>
 }
@@ -98,6 +98,18 @@ const salesforce: CrashDestination = {
     upsert: { method: 'PATCH', path: '/services/data/v66.0/composite/sobjects/Account' },
     'look-up': { method: 'GET', path: '/services/data/v66.0/query' },
     delete: { method: 'DELETE', path: '/services/data/v66.0/composite/sobjects' },
+  },
+  jobs: {
+    // Few enough for the matrix's removals as well.
+    config: { bulkFrom: 15 },
+    requests: {
+      'job, open': { method: 'POST', path: '/services/data/v66.0/jobs/ingest' },
+      'job, upload': { method: 'PUT', path: '/services/data/v66.0/jobs/ingest' },
+      'job, hand over': { method: 'PATCH', path: '/services/data/v66.0/jobs/ingest' },
+      'job, state': { method: 'GET', path: '^/services/data/v66.0/jobs/ingest/[^/]+$' },
+      'job, results': { method: 'GET', path: '^/services/data/v66.0/jobs/ingest/[^/]+/[a-z]+Res' },
+      'job, forget': { method: 'DELETE', path: '/services/data/v66.0/jobs/ingest' },
+    },
   },
   upserts: 'upsert',
   refusal: salesforceRefusal,

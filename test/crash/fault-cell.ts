@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Fault } from '../../connectors/sandbox/faults.ts'
+import type { CrashDestination } from './destinations.ts'
 import type { FaultCase } from './faults.ts'
 import { FIRST_LOAD, succeeded, type Count, type Ground } from './ground.ts'
 
@@ -7,8 +8,15 @@ const LEAVE = 215
 const ARRIVE = 10
 const VERSIONS = FIRST_LOAD + LEAVE + ARRIVE
 
+/** Kinds of requests that a life makes with a configuration: going record by record, or by bulk jobs. */
+export interface Course {
+  readonly requests: CrashDestination['requests']
+  readonly config: object
+}
+
 export interface FaultCell {
-  /** Of the destination's kinds of requests. */
+  readonly course: Course
+  /** Of the course's kinds of requests. */
   readonly kind: string
   readonly nth: number
 }
@@ -18,10 +26,10 @@ export interface FaultCell {
  * whole of it meets the fault. Both runs have to succeed (or to end as the fault demands, then the next one does); the destination
  * is counted.
  */
-export async function strike(ground: Ground, { fault, config, ends = [] }: FaultCase, { kind, nth }: FaultCell): Promise<Count> {
+export async function strike(ground: Ground, { fault, config, ends = [] }: FaultCase, { course, kind, nth }: FaultCell): Promise<Count> {
   await ground.crew(1)
-  await ground.fresh(config)
-  await ground.fault({ ...ground.destination.requests[kind], nth, ...fault })
+  await ground.fresh({ ...course.config, ...config })
+  await ground.fault({ ...course.requests[kind], nth, ...fault })
   await life(ground, ends)
   const [scripted] = (await reportOf(ground)).faults
   assert.equal(scripted?.struck, fault.times ?? 1, 'the fault has struck')
@@ -29,18 +37,14 @@ export async function strike(ground: Ground, { fault, config, ends = [] }: Fault
 }
 
 /** How many requests of each kind a life without faults makes. */
-export async function requestsOfALife(ground: Ground): Promise<ReadonlyMap<string, number>> {
+export async function requestsOfALife(ground: Ground, { requests, config }: Course): Promise<ReadonlyMap<string, number>> {
   await ground.crew(1)
-  await ground.fresh()
+  await ground.fresh(config)
+  // What never strikes counts all the same.
+  await ground.fault(...Object.values(requests).map((request) => ({ ...request, nth: 1_000_000, do: 'drop_before' as const })))
   await life(ground, [])
-  const { requests } = await reportOf(ground)
-  const kinds = Object.entries(ground.destination.requests).map(([kind, { method, path = '' }]) => {
-    const own = requests.filter(
-      (request) => request.system === ground.destination.slug && request.method === method && request.path.startsWith(path),
-    )
-    return [kind, own.reduce((sum, { count }) => sum + count, 0)] as const
-  })
-  return new Map(kinds)
+  const { faults } = await reportOf(ground)
+  return new Map(Object.keys(requests).map((kind, index) => [kind, faults[index]?.seen ?? 0]))
 }
 
 async function life(ground: Ground, ends: readonly string[]): Promise<void> {
@@ -63,6 +67,5 @@ async function reportOf(ground: Ground): Promise<Report> {
 }
 
 interface Report {
-  readonly requests: readonly { readonly system: string; readonly method: string; readonly path: string; readonly count: number }[]
-  readonly faults: readonly { readonly fault: Fault; readonly struck: number }[]
+  readonly faults: readonly { readonly fault: Fault; readonly seen: number; readonly struck: number }[]
 }

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import { record } from '../harness/proof.ts'
 import { chosen, WHOLE } from './choice.ts'
 import { CRASH_DESTINATIONS } from './destinations.ts'
-import { requestsOfALife, strike } from './fault-cell.ts'
+import { requestsOfALife, strike, type Course } from './fault-cell.ts'
 import { FAULTS } from './faults.ts'
 import { Ground } from './ground.ts'
 
@@ -41,26 +41,30 @@ const PLACES = ['first', 'middle', 'last'] as const
 describe('faults', { concurrency: 3 }, () => {
   for (const destination of CRASH_DESTINATIONS) {
     const faults = Object.entries({ ...FAULTS, ...destination.faults }).filter(([, fault]) => fault.on?.(destination) ?? true)
+    const { jobs } = destination
+    const courses: Course[] = [{ requests: destination.requests, config: {} }, ...(jobs ? [jobs] : [])]
     const cells = faults.flatMap(([row, fault]) =>
-      Object.keys(destination.requests).flatMap((kind) =>
-        PLACES.map((place) => ({ row, fault, kind, place, name: `${row}, ${place} ${kind}` })),
+      courses.flatMap((course) =>
+        Object.keys(course.requests).flatMap((kind) =>
+          PLACES.map((place) => ({ row, fault, course, kind, place, name: `${row}, ${place} ${kind}` })),
+        ),
       ),
     )
     const wanted = cells.filter(({ name }) => chosen(name, SLICE[destination.slug] ?? []))
     if (wanted.length === 0) continue
     describe(`faults · ${destination.slug}`, { concurrency: 1 }, () => {
       let ground: Ground
-      let requests: ReadonlyMap<string, number>
+      const requests = new Map<Course, ReadonlyMap<string, number>>()
       before(async () => {
         ground = await Ground.open(destination)
-        requests = await requestsOfALife(ground)
+        for (const { course } of wanted) if (!requests.has(course)) requests.set(course, await requestsOfALife(ground, course))
       })
       after(() => ground.close())
-      for (const { row, fault, kind, place, name } of wanted) {
+      for (const { row, fault, course, kind, place, name } of wanted) {
         test(name, async () => {
-          const total = requests.get(kind) ?? 0
+          const total = requests.get(course)?.get(kind) ?? 0
           const nth = { first: 1, middle: Math.ceil(total / 2), last: total }[place]
-          const count = await strike(ground, fault, { kind, nth })
+          const count = await strike(ground, fault, { course, kind, nth })
           if (WHOLE) record('faults', ABOUT, { row, column: `${destination.slug}, ${kind}`, variant: place }, count)
           assert.deepEqual([count.lost, count.doubled], [0, 0], JSON.stringify(count))
         })

@@ -67,7 +67,7 @@ const uploadLost: Way = {
   ...byJobs,
   before: async (ground) => {
     await ground.change()
-    await ground.fault({ ...ground.destination.jobs?.upload, do: 'drop_after' })
+    await ground.fault({ ...upload(ground), do: 'drop_after' })
   },
 }
 
@@ -75,7 +75,7 @@ const uploadRefused: Way = {
   ...byJobs,
   before: async (ground) => {
     await ground.change()
-    await ground.fault({ ...ground.destination.jobs?.upload, ...ground.destination.refusal })
+    await ground.fault({ ...upload(ground), ...ground.destination.refusal })
   },
 }
 
@@ -245,6 +245,10 @@ function isMoment(failpoint: Failpoint): failpoint is keyof typeof MOMENTS {
 
 function upserts(ground: Ground): { readonly method?: string; readonly path?: string } {
   return ground.destination.requests[ground.destination.upserts] ?? {}
+}
+
+function upload(ground: Ground): { readonly method?: string; readonly path?: string } {
+  return ground.destination.jobs?.requests['job, upload'] ?? {}
 }
 
 async function runsOf(ground: Ground, sync: string): Promise<string[]> {
