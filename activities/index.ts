@@ -1,9 +1,10 @@
 import { heartbeat } from '@temporalio/activity'
-import { noteStarted, setRunState } from '../state/run-row.ts'
+import { noteStarted } from '../state/run-row.ts'
 import { collectJob } from './deliver/bulk-collect.ts'
 import { abortJob, closeJob, divideIntoJobs, leftByJobs, openJob, pollJob, uploadJob, type BulkPhase } from './deliver/bulk-job.ts'
 import { bulkStep, type BulkInput } from './deliver/bulk-step.ts'
 import { deliverRange, type RangeInput, type RangeResult } from './deliver/deliver-range.ts'
+import { noteState, type RunNote } from './deliver/note-state.ts'
 import type { Deps } from './deps.ts'
 import { beating } from './failure.ts'
 import { effect } from './failpoints.ts'
@@ -36,8 +37,7 @@ export function createActivities(deps: Deps) {
     bulkAbort: (input: BulkInput): Promise<void> => beating((signal) => bulkStep(deps, input, signal, abortJob)),
     bulkLeft: (phase: BulkPhase): Promise<number> => leftByJobs(deps, phase),
     finish: (input: FinishInput): Promise<string> => finishRun(deps, input),
-    noteState: (input: { run: string; state: string | null; waiting: { reason: string; until: string | null } | null }): Promise<void> =>
-      effect('note-state', () => setRunState(deps.db, input.run, input.state, input.waiting)),
+    noteState: (input: RunNote): Promise<void> => noteState(deps, input),
 
     notify: (notice: string): Promise<string> => beating((signal) => sendNotice(deps, notice, signal)),
     giveUpNotice: (notice: string): Promise<void> => giveUpNotice(deps, notice),

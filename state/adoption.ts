@@ -11,7 +11,10 @@ export async function publishAdopted(
   adopted: {
     run: string
     sync: string
+    /** The next one. */
     generation: number
+    baselineId: string
+    keyParts: string
     seq: number
     mappingId: string
     counts: PlanCounts
@@ -19,22 +22,22 @@ export async function publishAdopted(
     beganAt: Date
   },
 ): Promise<boolean> {
-  const { run, sync, generation, seq, mappingId, counts, invalid, beganAt } = adopted
+  const { run, sync, generation, baselineId, keyParts, seq, mappingId, counts, invalid, beganAt } = adopted
   const { rowCount } = await client.query(
     `with s as (
-       update sync_state set generation = $3::int + 1, compacted_seq = $4, mapping_id = $5
-       where sync = $1 and active_run = $2 and generation = $3 returning 1
+       update sync_state set generation = $3, baseline_id = $8, key_parts = $9, compacted_seq = $4, mapping_id = $5
+       where sync = $1 and active_run = $2 and generation = $3::int - 1 returning 1
      )
-     update run set plan = id, generation = $3::int + 1, planned = $6, upsert_batches = 0, remove_batches = 0, plan_began_at = $7
+     update run set plan = id, generation = $3, planned = $6, upsert_batches = 0, remove_batches = 0, plan_began_at = $7
      from s where run.id = $2 and run.plan is null`,
-    [sync, run, generation, seq, mappingId, JSON.stringify({ ...counts, holds: [], bulk: [] }), beganAt],
+    [sync, run, generation, seq, mappingId, JSON.stringify({ ...counts, holds: [], bulk: [] }), beganAt, baselineId, keyParts],
   )
   if (rowCount !== 1) return false
-  await client.query('delete from baseline_segment where sync = $1 and generation <> $2', [sync, generation + 1])
+  await client.query('delete from baseline_segment where sync = $1 and generation <> $2', [sync, generation])
   await client.query('delete from doubt where sync = $1', [sync])
   await client.query('delete from stale_match where sync = $1', [sync])
   await client.query('delete from rejection where sync = $1', [sync])
-  await moveBooks(client, run, sync, { invalid, settledRejections: [], renamed: [], currentAgain: [] })
+  await moveBooks(client, run, sync, { invalid, settledRejections: [], renamed: [], currentAgain: [], certain: [] })
   return true
 }
 

@@ -19,7 +19,7 @@ export interface Activated {
  */
 export async function activateRun(
   db: pg.Pool,
-  { run, sync, keepStaleMatches, kind }: { run: string; sync: string; keepStaleMatches: boolean; kind: 'delivers' | 'adopts' | 'looks' },
+  { run, sync, kind }: { run: string; sync: string; kind: 'delivers' | 'adopts' | 'looks' },
 ): Promise<Activated | null> {
   const client = await db.connect()
   try {
@@ -39,7 +39,7 @@ export async function activateRun(
       await client.query(`update run set started_at = coalesce(started_at, clock_timestamp()), state = 'planning' where id = $1`, [run])
     }
     // A dry run leaves no trace: what older runs left stays as it is, out of reach, for the next run that delivers.
-    if (kind !== 'looks') await closeOlderBatches(client, { run, sync, keepStaleMatches, inherit: kind === 'delivers' })
+    if (kind !== 'looks') await closeOlderBatches(client, { run, sync, inherit: kind === 'delivers' })
     const inherited = await client.query(`select 1 from batch where heir = $1 and state in ('planned', 'sending')`, [run])
     await client.query('commit')
     return { inherited: inherited.rowCount ?? 0 }
@@ -54,7 +54,6 @@ export async function activateRun(
 interface Closing {
   readonly run: string
   readonly sync: string
-  readonly keepStaleMatches: boolean
   readonly inherit: boolean
 }
 
@@ -79,11 +78,7 @@ async function closeOlderBatches(client: pg.ClientBase, closing: Closing): Promi
 }
 
 /** `definition.settleAfterMs` is null where the destination cannot be read back. */
-async function closeBatches(
-  client: pg.ClientBase,
-  { run, sync, keepStaleMatches, inherit }: Closing,
-  batches: readonly number[],
-): Promise<void> {
+async function closeBatches(client: pg.ClientBase, { run, sync, inherit }: Closing, batches: readonly number[]): Promise<void> {
   const older = `${OLDER} and b.id = any($3::bigint[])`
   // Doubtful and never claimed (a dry run's, for one): what made it doubtful is on the books, nothing of it was sent.
   await client.query(
@@ -113,7 +108,8 @@ async function closeBatches(
       [sync, entries.map((e) => e.key), Math.max(0, batch.wait_ms)],
     )
     const named = entries.flatMap((e) => (e.match === null ? [] : [{ key: e.key, match: e.match }]))
-    if (keepStaleMatches && batch.phase === 'upsert' && named.length > 0) {
+    // A lost request may still write under it, whatever row holds it by then.
+    if (batch.phase === 'upsert' && named.length > 0) {
       await client.query(
         `insert into stale_match (sync, key, match) select $1, key, match from unnest($2::bytea[], $3::text[]) as e (key, match) on conflict do nothing`,
         [sync, named.map((e) => e.key), named.map((e) => e.match)],
@@ -122,40 +118,51 @@ async function closeBatches(
   }
 }
 
-/** The baseline generation for what identifies the records, without moving anything; 0, which is always empty, for a new identity. */
-export async function peekGeneration(
-  db: pg.Pool,
-  { sync, baselineId, keyParts }: { sync: string; baselineId: string; keyParts: string },
-): Promise<number> {
-  const { rows } = await db.query<{ generation: number }>(
-    'select generation from sync_state where sync = $1 and baseline_id = $2 and key_parts = $3',
-    [sync, baselineId, keyParts],
-  )
-  return rows[0]?.generation ?? 0
+/** The baseline generation that a plan is made for. */
+export interface PlannedGeneration {
+  readonly generation: number
+  /** Its records are others than the current generation's: it is empty, and the books are not about it. */
+  readonly fresh: boolean
 }
 
 /**
- * The baseline generation for what identifies the records; a new identity starts a new one, and the old books are closed.
- * Null when the run is not the sync's active run.
+ * The generation of what identifies the records, the next one if the current one is of others. Moves nothing. Null: the run is not
+ * the sync's active run.
  */
-export async function chooseGeneration(
+export async function plannedGeneration(
   db: pg.Pool,
   { run, sync, baselineId, keyParts }: { run: string; sync: string; baselineId: string; keyParts: string },
-): Promise<number | null> {
-  const { rows } = await db.query<{ generation: number }>(
-    `with s as (
-       update sync_state set
-         generation = case when baseline_id = $3 and key_parts = $4 then generation else generation + 1 end,
-         compacted_seq = case when baseline_id = $3 and key_parts = $4 then compacted_seq else 0 end,
-         baseline_id = $3, key_parts = $4
-       where sync = $1 and active_run = $2 returning generation
-     ), old as (select baseline_id is distinct from $3 or key_parts is distinct from $4 as moved from sync_state where sync = $1),
-     d as (delete from doubt where sync = $1 and (select moved from old) and exists (select 1 from s)),
-     m as (delete from stale_match where sync = $1 and (select moved from old) and exists (select 1 from s)),
-     j as (delete from rejection where sync = $1 and (select moved from old) and exists (select 1 from s)),
-     r as (update run set generation = s.generation from s where run.id = $2)
-     select generation from s`,
+): Promise<PlannedGeneration | null> {
+  const { rows } = await db.query<{ generation: number; same: boolean }>(
+    `select generation, coalesce(baseline_id = $3 and key_parts = $4, false) as same from sync_state where sync = $1 and active_run = $2`,
     [sync, run, baselineId, keyParts],
   )
-  return rows[0]?.generation ?? null
+  const row = rows[0]
+  return row ? { generation: row.same ? row.generation : row.generation + 1, fresh: !row.same } : null
+}
+
+/**
+ * What a published plan means for the baseline takes effect, in one statement: its generation takes the place of the current one,
+ * whose segments and books go, and the entries that it names lapse. Repeatable. Without effect before the plan is published and for a
+ * run that is not the sync's active run.
+ */
+export async function beginDelivery(db: pg.Pool, run: string): Promise<void> {
+  await db.query(
+    `with r as (
+       select r.id, r.sync, r.generation, r.key_parts, r.definition ->> 'baselineId' as baseline_id, s.generation < r.generation as moves
+       from run r join sync_state s on s.sync = r.sync and s.active_run = r.id
+       where r.id = $1 and r.plan is not null and r.finished_at is null and not r.dry_run
+     ), s as (
+       update sync_state s set generation = r.generation, compacted_seq = 0, baseline_id = r.baseline_id, key_parts = r.key_parts
+       from r where s.sync = r.sync and s.active_run = r.id and r.moves
+     ),
+     o as (delete from baseline_segment b using r where b.sync = r.sync and r.moves),
+     d as (delete from doubt d using r where d.sync = r.sync and r.moves),
+     m as (delete from stale_match m using r where m.sync = r.sync and r.moves),
+     j as (delete from rejection j using r where j.sync = r.sync and r.moves and j.run <> r.id),
+     l as (delete from lapse l using r where l.run = r.id returning l.*)
+     insert into baseline_segment (sync, generation, first_key, seq, last_key, size, entries)
+     select r.sync, r.generation, l.first_key, nextval('baseline_seq'), l.last_key, l.size, l.entries from r join l on l.run = r.id`,
+    [run],
+  )
 }

@@ -119,8 +119,18 @@ export interface PlanBooks {
   readonly settledRejections: readonly Buffer[]
   /** Old match values of records that this plan renames. */
   readonly renamed: readonly { key: Buffer; match: string }[]
-  /** Old match values that turned out to be the current one. */
+  /** Old match values that turned out to be the current one, or another row's for good. */
   readonly currentAgain: readonly { key: Buffer; match: string }[]
+  /** Keys that left and of which nothing is in doubt any more. */
+  readonly certain: readonly Buffer[]
+}
+
+/** What a plan means for the baseline once its delivery begins. */
+export interface PlannedBaseline {
+  readonly generation: number
+  readonly keyParts: string
+  /** Entries that end, as removals. */
+  readonly lapses: readonly PackedSegment[]
 }
 
 /**
@@ -134,15 +144,16 @@ export async function publishPlan(
     sync,
     published,
     books,
+    baseline,
     dryRun,
     beganAt,
-  }: { run: string; sync: string; published: PublishedPlan; books: PlanBooks; dryRun: boolean; beganAt: Date },
+  }: { run: string; sync: string; published: PublishedPlan; books: PlanBooks; baseline: PlannedBaseline; dryRun: boolean; beganAt: Date },
 ): Promise<boolean> {
   const client = await db.connect()
   try {
     await client.query('begin')
     const { rowCount } = await client.query(
-      `update run set plan = $3, planned = $4, upsert_batches = $5, remove_batches = $6, plan_began_at = $7
+      `update run set plan = $3, planned = $4, upsert_batches = $5, remove_batches = $6, plan_began_at = $7, generation = $8, key_parts = $9
        where id = $1 and plan is null and finished_at is null and exists (select 1 from sync_state where sync = $2 and active_run = $1 for share)`,
       [
         run,
@@ -152,6 +163,8 @@ export async function publishPlan(
         published.upsertBatches,
         published.removeBatches,
         beganAt,
+        baseline.generation,
+        baseline.keyParts,
       ],
     )
     if (rowCount !== 1) {
@@ -159,7 +172,10 @@ export async function publishPlan(
       return false
     }
     await client.query('delete from batch where run = $1 and plan <> $2', [run, published.plan])
-    if (!dryRun) await moveBooks(client, run, sync, books)
+    if (!dryRun) {
+      await keepLapses(client, run, baseline.lapses)
+      await moveBooks(client, run, sync, books)
+    }
     await client.query('commit')
     return true
   } catch (error) {
@@ -168,6 +184,16 @@ export async function publishPlan(
   } finally {
     client.release()
   }
+}
+
+async function keepLapses(client: pg.ClientBase, run: string, lapses: readonly PackedSegment[]): Promise<void> {
+  await client.query(`insert into lapse select $1, * from unnest($2::bytea[], $3::bytea[], $4::int[], $5::bytea[])`, [
+    run,
+    lapses.map((block) => block.firstKey),
+    lapses.map((block) => block.lastKey),
+    lapses.map((block) => block.size),
+    lapses.map((block) => block.entries),
+  ])
 }
 
 /** Within the transaction that publishes a plan. */
@@ -210,4 +236,8 @@ export async function moveBooks(client: pg.ClientBase, run: string, sync: string
     `delete from stale_match s using unnest($2::bytea[], $3::text[]) as m (key, match) where s.sync = $1 and s.key = m.key and s.match = m.match`,
     [sync, books.currentAgain.map((m) => m.key), books.currentAgain.map((m) => m.match)],
   )
+  await client.query('delete from doubt where sync = $1 and key = any($2::bytea[]) and not_before <= clock_timestamp()', [
+    sync,
+    books.certain,
+  ])
 }

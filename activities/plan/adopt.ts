@@ -2,6 +2,7 @@ import { insertSegments } from '../../state/compaction.ts'
 import { SegmentWriter, type PackedSegment } from '../../state/segment.ts'
 import type { NewRejection } from '../../state/settle.ts'
 import { nextBaselineSeq, publishAdopted } from '../../state/adoption.ts'
+import type { PlannedGeneration } from '../../state/fence.ts'
 import type { RunRecord } from '../../state/run-row.ts'
 import type { Deps } from '../deps.ts'
 import type { RunDefinition } from '../definition.ts'
@@ -20,14 +21,21 @@ const BLOCKS_A_WRITE = 100
  */
 export async function adoptModel(
   deps: Deps,
-  { row, definition, ground, generation }: { row: RunRecord; definition: RunDefinition; ground: PassGround; generation: number },
+  {
+    row,
+    definition,
+    ground,
+    keyParts,
+    ...baseline
+  }: PlannedGeneration & { row: RunRecord; definition: RunDefinition; ground: PassGround; keyParts: string },
 ): Promise<Omit<PlanResult, 'full'> | null> {
+  const generation = baseline.fresh ? baseline.generation : baseline.generation + 1
   const client = await deps.db.connect()
   try {
     await client.query('begin')
     const seq = await nextBaselineSeq(client)
     const sink = new AdoptSink(ground.hasMatch && !ground.matchIsKey, (blocks) =>
-      insertSegments(client, { sync: definition.sync, generation: generation + 1, seq, blocks }),
+      insertSegments(client, { sync: definition.sync, generation, seq, blocks }),
     )
     const pass = new ComparePass({ ...ground, sink, baseline: null, books: null, full: true, mirror: false, differences: null })
     await pass.run(() => false)
@@ -45,6 +53,8 @@ export async function adoptModel(
       run: row.id,
       sync: definition.sync,
       generation,
+      baselineId: definition.baselineId,
+      keyParts,
       seq,
       mappingId: definition.mappingId,
       counts,
@@ -122,6 +132,9 @@ class AdoptSink implements PlanSink {
   holds(): void {}
   settled(): void {}
   currentAgain(): void {}
+  mayStillWrite(): void {}
+  unknown(): void {}
+  certain(): void {}
   hashed(): void {}
 
   #close(): void {

@@ -2,6 +2,7 @@ import type pg from 'pg'
 import type { Destination, Reading } from '../../connectors/contract.ts'
 import { BaselineReader } from '../../state/baseline.ts'
 import { readBooks, type BookEntry } from '../../state/books.ts'
+import type { PlannedGeneration } from '../../state/fence.ts'
 import { matchColumn, type RunDefinition } from '../definition.ts'
 import type { Differences } from './differences.ts'
 import { fingerprinter } from './fingerprint.ts'
@@ -58,12 +59,13 @@ export function comparePass(
     client,
     definition,
     generation,
+    fresh,
     full,
     differences = null,
-  }: { client: pg.PoolClient; definition: RunDefinition; generation: number; full: boolean; differences?: Differences | null },
+  }: PlannedGeneration & { client: pg.PoolClient; definition: RunDefinition; full: boolean; differences?: Differences | null },
 ): ComparePass {
   const baseline = new BaselineReader(client, { sync: definition.sync, generation, cursorName: 'baseline' })
-  const books: AsyncIterator<BookEntry> = readBooks(client, definition.sync)
+  const books: AsyncIterator<BookEntry> | null = fresh ? null : readBooks(client, definition.sync)
   return new ComparePass({
     reading: ground.reading,
     baseline,

@@ -7,6 +7,7 @@ import { FINGERPRINT_BYTES, REMOVED, type SegmentCursor } from '../../state/segm
 import { decideRow } from './compare.ts'
 import type { Differences } from './differences.ts'
 import type { Mapped, RowMapper } from './map.ts'
+import { ownCopy, type WaitingRow } from './waiting-row.ts'
 
 /** A row that has to be sent. */
 export interface PlannedRow {
@@ -57,6 +58,12 @@ export interface PlanSink {
   settled(id: Buffer): void
   /** An old match value that is the record's current one again. */
   currentAgain(key: Buffer, match: string): void
+  /** A lost request of the key may write under the match value, or remove its record, for so long. */
+  mayStillWrite(key: Buffer, match: string, waitMs: number): void
+  /** The key has left where nothing is removed, and what the destination has of it is not known: its baseline entry ends. */
+  unknown(key: Buffer, match: string | null): void
+  /** The same, and there is no baseline entry: nothing is in doubt any more. */
+  certain(key: Buffer): void
   /** The warehouse's own hash of a row in this version. */
   hashed(key: Buffer, fingerprint: Uint8Array, hash: string): void
 }
@@ -180,6 +187,7 @@ export class ComparePass {
       this.#book && compareBytes(this.#book.key, 0, this.#book.key.length, row.keys, row.keyStart, row.keyEnd) === 0 ? this.#book : null
     const bytes = row.rows.subarray(row.rowStart, row.rowEnd)
     const fingerprint = this.#fingerprint(bytes)
+    if (book !== null) this.#doubt(book, known ? { match: entry.match } : null)
     if (row.twin) this.#twin(row, bytes, fingerprint)
     else {
       if (row.hash !== null) this.#sink.hashed(row.keys.subarray(row.keyStart, row.keyEnd), fingerprint, row.hash)
@@ -259,6 +267,18 @@ export class ComparePass {
     for (const match of old) this.#sink.removal({ key, keyTexts, match, counted: false, book, renames: false })
   }
 
+  /** Whoever takes over one of the key's match values has to wait for its lost request. */
+  #doubt({ key, doubtMs, staleMatches }: BookEntry, acknowledged: { match: string | null } | null): void {
+    if (doubtMs === null || !this.#hasMatch) return
+    const live = new Set(staleMatches)
+    if (acknowledged) live.add(this.#matchOf(key, acknowledged))
+    for (const match of live) this.#sink.mayStillWrite(key, match, doubtMs)
+  }
+
+  #matchOf(key: Buffer, acknowledged: { match: string | null }): string {
+    return acknowledged.match ?? this.#reading.keyCodec.decode(key)[0] ?? ''
+  }
+
   #twin(row: WaitingRow, bytes: Buffer, fingerprint: Uint8Array): void {
     const key = Buffer.from(row.keys.subarray(row.keyStart, row.keyEnd))
     const message = 'another row of the model has the same primary key; none of them is sent'
@@ -329,7 +349,13 @@ export class ComparePass {
     const refusal = book?.rejection ?? null
     const removalRefused = refusal !== null && refusal.fingerprint.equals(REMOVED)
     if (refusal && refusal.class !== 'invalid' && !removalRefused) this.#sink.settled(key)
-    if (!this.#mirror) return
+    if (book !== null) this.#doubt(book, acknowledged)
+    if (!this.#mirror) {
+      if (book?.doubtMs !== 0) return
+      if (acknowledged) this.#sink.unknown(key, this.#hasMatch ? this.#matchOf(key, acknowledged) : null)
+      else this.#sink.certain(key)
+      return
+    }
     const doubtful = book !== null && book.doubtMs !== null
     if (!acknowledged && !doubtful && book?.staleMatches.length === 0) return
     if (removalRefused && !refusal.due && !this.#full) return
@@ -371,22 +397,3 @@ export class ComparePass {
 }
 
 const NO_BYTES = Buffer.alloc(0)
-
-interface WaitingRow {
-  keys: Buffer
-  keyStart: number
-  keyEnd: number
-  rows: Buffer
-  rowStart: number
-  rowEnd: number
-  hash: string | null
-  /** Another row has the same key. */
-  twin: boolean
-}
-
-/** A block is valid until the next one is asked for. */
-function ownCopy(row: WaitingRow): WaitingRow {
-  const keys = Buffer.from(row.keys.subarray(row.keyStart, row.keyEnd))
-  const rows = Buffer.from(row.rows.subarray(row.rowStart, row.rowEnd))
-  return { keys, keyStart: 0, keyEnd: keys.length, rows, rowStart: 0, rowEnd: rows.length, hash: row.hash, twin: row.twin }
-}

@@ -3,11 +3,11 @@ import type pg from 'pg'
 import type { DifferenceReading, QueryHandle } from '../../connectors/contract.ts'
 import { BaselineReader } from '../../state/baseline.ts'
 import { hasStaleMatches } from '../../state/books.ts'
-import { chooseGeneration, peekGeneration } from '../../state/fence.ts'
+import { plannedGeneration, type PlannedGeneration } from '../../state/fence.ts'
 import { PlanTables } from '../../state/plan-tables.ts'
 import { loadRun, syncState, type RunRecord } from '../../state/run-row.ts'
 import { doubtStaged, publishPlan, readStaged, rewriteStaged, type PlanCounts, type PublishedPlan } from '../../state/staging.ts'
-import { unpack } from '../../state/segment.ts'
+import { REMOVED, SegmentWriter, unpack, type PackedSegment } from '../../state/segment.ts'
 import type { Deps } from '../deps.ts'
 import type { RunDefinition } from '../definition.ts'
 import { effect } from '../failpoints.ts'
@@ -24,6 +24,8 @@ import { queryHandle } from './query-handle.ts'
 import type { PlanResult } from './result.ts'
 import { StagingSink } from './staging-sink.ts'
 import { openRows, type PlanRows } from './warehouse-copy.ts'
+
+const KEYS_A_BLOCK = 1000
 
 /**
  * Works out what a run has to send and freezes it. Attempt-scoped: a retry starts clean and only one attempt's result is ever
@@ -57,16 +59,14 @@ async function planModel(deps: Deps, row: RunRecord, signal: AbortSignal, handle
     handle,
   }
   const rows = await openRows(deps, { row, definition, source, request })
-  const identity = { sync: row.sync, baselineId: definition.baselineId, keyParts: rows.keyCodec.signature }
-  const generation = row.dryRun
-    ? await peekGeneration(deps.db, identity)
-    : await effect('generation', () => chooseGeneration(deps.db, { run, ...identity }))
-  if (generation === null) throw superseded()
-  const { reading, copied } = await rows.open(generation)
+  const keyParts = rows.keyCodec.signature
+  const baseline = await plannedGeneration(deps.db, { run, sync: row.sync, baselineId: definition.baselineId, keyParts })
+  if (baseline === null) throw superseded()
+  const { reading, copied } = await rows.open(baseline.generation)
   const ground = await openGround(definition, reading, destination)
   const published = row.adopt
-    ? await adoptModel(deps, { row, definition, ground, generation })
-    : await comparePlan(deps, { row, definition, ground, generation, signal, copied, distrust: () => rows.distrust() })
+    ? await adoptModel(deps, { row, definition, ground, ...baseline, keyParts })
+    : await comparePlan(deps, { row, definition, ground, ...baseline, keyParts, signal, copied, distrust: () => rows.distrust() })
   if (!published) {
     const again = await loadRun(deps.db, run)
     if (!again?.plan) throw superseded()
@@ -82,11 +82,11 @@ function publishedPlan(row: RunRecord): PlanResult {
   return { counts, holds, bulk, upsertBatches: row.upsertBatches ?? 0, removeBatches: row.removeBatches ?? 0, full: row.full }
 }
 
-interface PlanInput extends Pick<PlanRows, 'distrust'> {
+interface PlanInput extends PlannedGeneration, Pick<PlanRows, 'distrust'> {
   readonly row: RunRecord
   readonly definition: RunDefinition
   readonly ground: PassGround
-  readonly generation: number
+  readonly keyParts: string
   readonly signal: AbortSignal
   /** The copy that the warehouse compared with; null: every row comes. */
   readonly copied: DifferenceReading['copied'] | null
@@ -108,14 +108,14 @@ async function stageAndPublish(
   snapshot: pg.PoolClient,
   client: pg.PoolClient,
 ): Promise<Omit<PlanResult, 'full'> | null> {
-  const { row, definition, ground, generation } = input
+  const { row, definition, ground, generation, fresh, keyParts } = input
   const tables = new PlanTables(client)
   await tables.create()
   const plan = randomUUID()
   const { hashMatch, sink } = await openSink(deps, input, { client, tables, plan })
   const mirror = definition.spec.mode === 'mirror'
   const differences = input.copied === null ? null : new Differences()
-  const pass = comparePass(ground, sink, { client: snapshot, definition, generation, full: row.full, differences })
+  const pass = comparePass(ground, sink, { client: snapshot, definition, generation, fresh, full: row.full, differences })
   const drift = row.verify ? driftingRows(deps, { definition, ground, sink, run: row.id, signal: input.signal }) : null
   sink.drift = drift
   await pass.run(() => input.signal.aborted)
@@ -125,7 +125,7 @@ async function stageAndPublish(
   await sink.flush()
 
   if (hashMatch && !sink.matchFilter.empty) {
-    await holdersAmongUnchanged(sink, hashMatch, snapshot, { definition, generation, ground })
+    await holdersInBaseline(sink, hashMatch, snapshot, { definition, generation, ground })
     await sink.flush()
     const shared = await dropSharedMatches(client, tables, sink, {
       run: row.id,
@@ -135,8 +135,12 @@ async function stageAndPublish(
     const heirs = await tables.heirsOfDoubt()
     if (heirs.length > 0) await effect('stage', () => doubtStaged(client, { run: row.id, plan }, heirs))
     await tables.dropRenamesOf(shared)
-    await tables.dropHeldRemovals()
+    for (const { key, match, certain } of await tables.dropHeldRemovals()) {
+      sink.currentAgain(key, match)
+      if (certain) sink.certain(key)
+    }
   }
+  const endings = await tables.endings()
   const removed = mirror ? await sink.remove(tables.removals(2000), (key) => ground.reading.keyCodec.decode(key)) : 0
   await sink.flush()
 
@@ -153,10 +157,12 @@ async function stageAndPublish(
   const books = {
     invalid: [...sink.invalidRejections.values()],
     settledRejections: sink.settledRejections,
-    renamed: sink.renamed,
+    renamed: [...sink.renamed, ...endings.flatMap(({ key, match }) => (match === null ? [] : [{ key, match }]))],
     currentAgain: sink.currentAgainMatches,
+    certain: sink.certainKeys,
   }
-  const publishing = { run: row.id, sync: row.sync, published, books, dryRun: row.dryRun, beganAt: row.lookedAt }
+  const baseline = { generation, keyParts, lapses: lapsesOf(endings) }
+  const publishing = { run: row.id, sync: row.sync, published, books, baseline, dryRun: row.dryRun, beganAt: row.lookedAt }
   const ours = await effect('publish', () => publishPlan(deps.db, publishing))
   return ours ? published : null
 }
@@ -185,8 +191,22 @@ async function openSink(
   return { hashMatch, sink }
 }
 
-/** Second pass, over the baseline only: rows that stay as they are and may hold a match value that the plan writes or removes. */
-async function holdersAmongUnchanged(
+/** Baseline entries that end, as removals: what is there now was written by another key, so the same version would have to be sent again. */
+function lapsesOf(endings: readonly { readonly key: Buffer }[]): PackedSegment[] {
+  const writer = new SegmentWriter(false)
+  const blocks: (PackedSegment | null)[] = []
+  for (const { key } of endings) {
+    writer.add(key, REMOVED, null)
+    if (writer.size >= KEYS_A_BLOCK) blocks.push(writer.take())
+  }
+  return [...blocks, writer.take()].filter((block) => block !== null)
+}
+
+/**
+ * Second pass, over the baseline only: rows that stay as they are and may hold a match value that the plan writes or removes, and
+ * entries of other keys whose match value is written by the plan or was by such a row.
+ */
+async function holdersInBaseline(
   sink: StagingSink,
   hashMatch: (match: string) => Uint8Array,
   snapshot: pg.PoolClient,
@@ -195,9 +215,12 @@ async function holdersAmongUnchanged(
   const reader = new BaselineReader(snapshot, { sync: definition.sync, generation, cursorName: 'holders' })
   for (let ordinal = 0; await reader.next(); ordinal++) {
     const entry = reader.current
-    if (!entry || !sink.unchangedOrdinals.has(ordinal)) continue
-    const hash = hashMatch(entry.match ?? ground.reading.keyCodec.decode(entry.key)[0] ?? '')
-    if (sink.matchFilter.mayHave(hash)) sink.holdsHash(hash)
+    if (!entry) continue
+    const match = entry.match ?? ground.reading.keyCodec.decode(entry.key)[0] ?? ''
+    const hash = hashMatch(match)
+    if (!sink.matchFilter.mayHave(hash)) continue
+    if (sink.unchangedOrdinals.has(ordinal)) sink.holdsHash(hash, 'a')
+    else sink.mayEnd(hash, Buffer.from(entry.key), match)
     if (sink.full) await sink.drain()
   }
 }
@@ -209,7 +232,7 @@ async function dropSharedMatches(
   sink: StagingSink,
   { run, plan, decodeKey }: { run: string; plan: string; decodeKey: (key: Buffer) => string[] },
 ): Promise<Buffer[]> {
-  const shared = await tables.sharedMatches()
+  const shared = await tables.takeBackShared()
   const bySeq = new Map<number, Set<string>>()
   for (const { key, seq } of shared) {
     const keys = bySeq.get(seq) ?? new Set()

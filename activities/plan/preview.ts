@@ -37,11 +37,12 @@ export async function previewSync(deps: Deps, sync: string, limit: number, signa
   })
   const ground = await openGround(definition, reading, destination)
   const known = await syncState(deps.db, sync)
-  const generation = known?.baselineId === definition.baselineId ? known.generation : 0
+  const fresh = known?.baselineId !== definition.baselineId
+  const generation = fresh ? 0 : known.generation
   const sink = new PreviewSink(limit)
   try {
     await withSnapshot(deps.db, (client) =>
-      comparePass(ground, sink, { client, definition, generation, full: false }).run(() => sink.changes.length >= limit),
+      comparePass(ground, sink, { client, definition, generation, fresh, full: false }).run(() => sink.changes.length >= limit),
     )
   } finally {
     enough.abort()
@@ -80,6 +81,9 @@ class PreviewSink implements PlanSink {
   holds(): void {}
   settled(): void {}
   currentAgain(): void {}
+  mayStillWrite(): void {}
+  unknown(): void {}
+  certain(): void {}
   hashed(): void {}
 
   #add(change: PreviewedChange): void {

@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { stageBatches, type StagedBatch } from '../../state/staging.ts'
 import type { NewRejection } from '../../state/settle.ts'
-import type { MatchRow, PlanTables, RemovalRow } from '../../state/plan-tables.ts'
+import type { DoubtRow, EndingRow, MatchRow, PlanTables, RemovalRow } from '../../state/plan-tables.ts'
 import { REMOVED, SegmentWriter, type PackedSegment } from '../../state/segment.ts'
 import { keepHashes } from '../../state/warehouse-hashes.ts'
 import { effect } from '../failpoints.ts'
@@ -22,6 +22,16 @@ export interface DriftWatch {
   readBack(): Promise<void>
 }
 
+/** What is written down now and then while a plan is made. */
+interface Found {
+  readonly staged: readonly StagedBatch[]
+  readonly matches: readonly MatchRow[]
+  readonly removals: readonly RemovalRow[]
+  readonly doubts: readonly DoubtRow[]
+  readonly endings: readonly EndingRow[]
+  readonly hashes: readonly PackedSegment[]
+}
+
 /** `hash` of its folded match value; null where none is checked. */
 type PlannedRecord = StagedRecord & { readonly hash: Uint8Array | null }
 
@@ -32,6 +42,7 @@ export class StagingSink implements PlanSink {
   readonly settledRejections: Buffer[] = []
   readonly renamed: { key: Buffer; match: string }[] = []
   readonly currentAgainMatches: { key: Buffer; match: string }[] = []
+  readonly certainKeys: Buffer[] = []
   readonly matchFilter = new HashFilter()
   readonly unchangedOrdinals = new BitSet()
   upsertBatches = 0
@@ -59,6 +70,8 @@ export class StagingSink implements PlanSink {
   #staged: StagedBatch[] = []
   #matches: MatchRow[] = []
   #removals: RemovalRow[] = []
+  #doubts: DoubtRow[] = []
+  #endings: EndingRow[] = []
   #invalidBatches = 0
   readonly #hashWriter = new SegmentWriter(true)
   #hashes: PackedSegment[] = []
@@ -112,6 +125,8 @@ export class StagingSink implements PlanSink {
       this.#staged.length >= BATCHES_A_WRITE ||
       this.#matches.length >= ROWS_A_WRITE ||
       this.#removals.length >= ROWS_A_WRITE ||
+      this.#doubts.length >= ROWS_A_WRITE ||
+      this.#endings.length >= ROWS_A_WRITE ||
       this.#hashes.length >= BATCHES_A_WRITE ||
       (this.drift?.due() ?? false)
     )
@@ -120,26 +135,32 @@ export class StagingSink implements PlanSink {
   /** Starts a write and waits for the one before only: the pass goes on while the database stores batches (idle 7 % of a plan, not 30 %). */
   async drain(): Promise<void> {
     if (this.drift?.due()) await this.drift.readBack()
-    const [staged, matches, removals, hashes] = [this.#staged, this.#matches, this.#removals, this.#hashes]
+    const found: Found = {
+      staged: this.#staged,
+      matches: this.#matches,
+      removals: this.#removals,
+      doubts: this.#doubts,
+      endings: this.#endings,
+      hashes: this.#hashes,
+    }
     this.#staged = []
     this.#matches = []
     this.#removals = []
+    this.#doubts = []
+    this.#endings = []
     this.#hashes = []
     await this.#writing
-    this.#writing = this.#write(staged, matches, removals, hashes)
+    this.#writing = this.#write(found)
     // Whoever waits for it next gets its error.
     this.#writing.catch(() => undefined)
   }
 
-  async #write(
-    staged: readonly StagedBatch[],
-    matches: readonly MatchRow[],
-    removals: readonly RemovalRow[],
-    hashes: readonly PackedSegment[],
-  ): Promise<void> {
+  async #write({ staged, matches, removals, doubts, endings, hashes }: Found): Promise<void> {
     if (staged.length > 0) await effect('stage', () => stageBatches(this.#client, this.#ids.run, this.#ids.plan, staged))
     await this.#tables.addMatches(matches)
     await this.#tables.addRemovals(removals)
+    await this.#tables.addDoubts(doubts)
+    await this.#tables.addEndings(endings)
     if (hashes.length > 0) await effect('keep-hashes', () => keepHashes(this.#client, this.#ids.sync, hashes))
   }
 
@@ -233,8 +254,26 @@ export class StagingSink implements PlanSink {
   }
 
   /** The key of a holder does not matter: it is another row than any planned one. */
-  holdsHash(hash: Uint8Array): void {
-    this.#matches.push({ hash, key: Buffer.alloc(0), seq: -1, role: 'h' })
+  holdsHash(hash: Uint8Array, role: 'h' | 'a' = 'h'): void {
+    this.#matches.push({ hash, key: Buffer.alloc(0), seq: -1, role })
+  }
+
+  /** A baseline entry that is not its key's row as it stands; it ends if another row has its match value. */
+  mayEnd(hash: Uint8Array, key: Buffer, match: string): void {
+    this.#endings.push({ hash, key, match })
+  }
+
+  unknown(key: Buffer, match: string | null): void {
+    this.#endings.push({ hash: null, key, match })
+  }
+
+  certain(key: Buffer): void {
+    this.certainKeys.push(key)
+  }
+
+  mayStillWrite(key: Buffer, match: string, waitMs: number): void {
+    const hash = this.#hashMatch?.(match)
+    if (hash) this.#doubts.push({ hash, key, waitMs })
   }
 
   settled(id: Buffer): void {

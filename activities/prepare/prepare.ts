@@ -38,7 +38,6 @@ export async function prepareRun(deps: Deps, run: string, signal: AbortSignal, b
     activateRun(deps.db, {
       run,
       sync: row.sync,
-      keepStaleMatches: configuration.sync.mode === 'mirror',
       kind: row.dryRun ? 'looks' : row.adopt ? 'adopts' : 'delivers',
     }),
   )

@@ -1,19 +1,24 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { activateRun, chooseGeneration, peekGeneration } from '../../state/fence.ts'
+import { insertSegments } from '../../state/compaction.ts'
+import { activateRun, beginDelivery, plannedGeneration } from '../../state/fence.ts'
+import type { PackedSegment } from '../../state/segment.ts'
 import { claimBatch, isActive, releaseBatch } from '../../state/ledger.ts'
 import { settleBatch, splitBatch } from '../../state/settle.ts'
-import { stageBatches } from '../../state/staging.ts'
+import { publishPlan, stageBatches } from '../../state/staging.ts'
 import type { TestDatabase } from '../harness/database.ts'
 import {
   ACCOUNT,
   activate,
+  BASELINE,
   child,
   claim,
   newRun,
   newSync,
+  NO_BOOKS,
   openState,
+  pack,
   publish,
   published,
   settlement,
@@ -76,15 +81,12 @@ test('of two doubts about one key the later end counts', async () => {
   assert.ok(((await doubts(sync))[0]?.ms ?? 0) > 3_000_000)
 })
 
-test('under mirror the match values of what was sent are kept, because a record may live under them', async () => {
-  const batch = staged(0, { a: { fingerprint: 1, match: 'a@x' } })
-  for (const keepStaleMatches of [true, false]) {
-    const { sync, ids } = await published(db.pool, [batch])
-    await claim(db.pool, ids[0] ?? 0)
-    assert.ok(await activateRun(db.pool, { run: await newRun(db.pool, sync), sync, keepStaleMatches, kind: 'delivers' }))
-    const { rows } = await db.pool.query('select match from stale_match where sync = $1', [sync])
-    assert.deepEqual(rows, keepStaleMatches ? [{ match: 'a@x' }] : [])
-  }
+test('the match values of what was sent are kept, because a lost request may still write under them', async () => {
+  const { sync, ids } = await published(db.pool, [staged(0, { a: { fingerprint: 1, match: 'a@x' } })])
+  await claim(db.pool, ids[0] ?? 0)
+  await activate(db.pool, await newRun(db.pool, sync), sync)
+  const { rows } = await db.pool.query('select match from stale_match where sync = $1', [sync])
+  assert.deepEqual(rows, [{ match: 'a@x' }])
 })
 
 test('what cannot be read back is inherited verbatim by the next run that delivers, and by the one after it', async () => {
@@ -178,7 +180,7 @@ test('only the run whose turn it is can take the place', async () => {
   const run = await newRun(db.pool, sync)
   const next = await newRun(db.pool, sync)
   const before = await snapshot(db.pool, sync)
-  const take = (id: string, of = sync) => activateRun(db.pool, { run: id, sync: of, keepStaleMatches: false, kind: 'delivers' })
+  const take = (id: string, of = sync) => activateRun(db.pool, { run: id, sync: of, kind: 'delivers' })
   assert.equal(await take(run), null, 'ended')
   assert.equal(await take(randomUUID()), null, 'unknown')
   assert.equal(await take(next, newSync()), null, 'of another sync')
@@ -187,12 +189,10 @@ test('only the run whose turn it is can take the place', async () => {
   assert.equal(await isActive(db.pool, next), true)
 })
 
-test('a new identity starts a new generation and closes the books; the same one keeps both', async () => {
+test('a plan for other records moves nothing; when its delivery begins a new generation takes the place of the old one and of its books', async () => {
   const sync = newSync()
-  const run = await newRun(db.pool, sync)
-  await activateRun(db.pool, { run, sync, keepStaleMatches: false, kind: 'delivers' })
-  const identity = { sync, baselineId: 'one', keyParts: 'int64' }
-  const books = async () => {
+  const counts = { read: 0, unchanged: 0, added: 0, changed: 0, removed: 0, retried: 0, invalid: 0 }
+  const books = async (run: string) => {
     await db.pool.query(`insert into doubt values ($1, 'a', clock_timestamp()) on conflict do nothing`, [sync])
     await db.pool.query(`insert into stale_match values ($1, 'a', 'a@x') on conflict do nothing`, [sync])
     await db.pool.query(
@@ -201,29 +201,68 @@ test('a new identity starts a new generation and closes the books; the same one 
     )
   }
   const left = async () => {
-    const counts: unknown[] = []
-    for (const table of ['doubt', 'stale_match', 'rejection'])
-      counts.push((await db.pool.query(`select 1 from ${table} where sync = $1`, [sync])).rowCount)
-    return counts
+    const found: unknown[] = []
+    for (const table of ['doubt', 'stale_match', 'rejection', 'baseline_segment'])
+      found.push((await db.pool.query(`select 1 from ${table} where sync = $1`, [sync])).rowCount)
+    return found
   }
-  assert.equal(await peekGeneration(db.pool, identity), 0)
-  assert.equal(await chooseGeneration(db.pool, { run, ...identity }), 1)
-  await books()
-  assert.equal(await chooseGeneration(db.pool, { run, ...identity }), 1)
-  assert.deepEqual(await left(), [1, 1, 1])
-  const others = [
-    { ...identity, baselineId: 'two' },
-    { ...identity, baselineId: 'two', keyParts: 'text' },
-  ]
-  for (const [i, other] of others.entries()) {
+  const generation = async () =>
+    (await db.pool.query<object>('select generation, baseline_id, key_parts from sync_state where sync = $1', [sync])).rows[0]
+  const segment = async (blocks: PackedSegment[], of: number) => {
+    const client = await db.pool.connect()
+    await insertSegments(client, { sync, generation: of, seq: 1, blocks })
+    client.release()
+  }
+  let old = await newRun(db.pool, sync)
+  for (const [i, identity] of [
+    { baselineId: 'one', keyParts: 'int64' },
+    { baselineId: 'two', keyParts: 'int64' },
+    { baselineId: 'two', keyParts: 'text' },
+  ].entries()) {
+    const run = await newRun(db.pool, sync)
+    await activateRun(db.pool, { run, sync, kind: 'delivers' })
+    await db.pool.query(`update run set definition = definition || jsonb_build_object('baselineId', $2::text) where id = $1`, [
+      run,
+      identity.baselineId,
+    ])
+    await books(old)
+    if (i > 0) await segment([pack({ a: 1 })], i)
     const before = await snapshot(db.pool, sync)
-    assert.equal(await peekGeneration(db.pool, other), 0, 'looking moves nothing')
-    assert.deepEqual(await snapshot(db.pool, sync), before)
-    assert.equal(await chooseGeneration(db.pool, { run: randomUUID(), ...other }), null, 'not the active run')
-    assert.deepEqual(await snapshot(db.pool, sync), before)
-    assert.equal(await chooseGeneration(db.pool, { run, ...other }), i + 2)
-    assert.deepEqual(await left(), [0, 0, 0])
-    assert.equal(await peekGeneration(db.pool, other), i + 2)
-    await books()
+    const planned = await plannedGeneration(db.pool, { run, sync, ...identity })
+    assert.deepEqual(planned, { generation: i + 1, fresh: true })
+    assert.equal(await plannedGeneration(db.pool, { run: old, sync, ...identity }), null, 'not the active run')
+    await beginDelivery(db.pool, run)
+    assert.deepEqual(await snapshot(db.pool, sync), before, 'nothing is planned yet')
+    const published = { plan: randomUUID(), counts, upsertBatches: 0, removeBatches: 0, holds: [], bulk: [] }
+    const baseline = { generation: i + 1, keyParts: identity.keyParts, lapses: [] }
+    assert.ok(await publishPlan(db.pool, { run, sync, published, books: NO_BOOKS, baseline, dryRun: false, beganAt: new Date() }))
+    assert.deepEqual(await left(), [1, 1, 1, i > 0 ? 1 : 0], 'published')
+    await beginDelivery(db.pool, run)
+    assert.deepEqual(await left(), [0, 0, 0, 0])
+    assert.deepEqual(await generation(), { generation: i + 1, baseline_id: identity.baselineId, key_parts: identity.keyParts })
+    assert.deepEqual(await plannedGeneration(db.pool, { run, sync, ...identity }), { generation: i + 1, fresh: false })
+    await books(run)
+    await beginDelivery(db.pool, run)
+    assert.deepEqual(await left(), [1, 1, 1, 0], 'repeatable')
+    old = run
+  }
+})
+
+test('entries that a plan overtakes lapse when its delivery begins, once; not for a run whose place was taken', async () => {
+  const counts = { read: 0, unchanged: 0, added: 0, changed: 0, removed: 0, retried: 0, invalid: 0 }
+  const published = { plan: randomUUID(), counts, upsertBatches: 0, removeBatches: 0, holds: [], bulk: [] }
+  for (const taken of [false, true]) {
+    const sync = newSync()
+    const run = await newRun(db.pool, sync)
+    await activate(db.pool, run, sync)
+    const baseline = { ...BASELINE, lapses: [pack({ a: 0 })] }
+    await publishPlan(db.pool, { run, sync, published, books: NO_BOOKS, baseline, dryRun: false, beganAt: new Date() })
+    const segments = async () =>
+      (await db.pool.query<object>('select generation, first_key from baseline_segment where sync = $1', [sync])).rows
+    assert.deepEqual(await segments(), [])
+    if (taken) await activate(db.pool, await newRun(db.pool, sync), sync)
+    await beginDelivery(db.pool, run)
+    await beginDelivery(db.pool, run)
+    assert.deepEqual(await segments(), taken ? [] : [{ generation: 1, first_key: Buffer.from('a') }])
   }
 })

@@ -7,7 +7,7 @@ import { endRun } from '../../state/run-row.ts'
 import type { NewRejection } from '../../state/settle.ts'
 import { publishPlan, readStaged, rewriteStaged, stageBatches, type PlanBooks } from '../../state/staging.ts'
 import type { TestDatabase } from '../harness/database.ts'
-import { activate, blocked, inFlight, newRun, newSync, NO_BOOKS, openState, pack, snapshot, staged } from './state-fixture.ts'
+import { activate, BASELINE, blocked, inFlight, newRun, newSync, NO_BOOKS, openState, pack, snapshot, staged } from './state-fixture.ts'
 
 let db: TestDatabase
 before(async () => {
@@ -70,6 +70,7 @@ test('attempts race: one wins, whole; the batches and books of the others are go
           sync,
           published: planOf(plan, size),
           books: books({ invalid: [invalid(String(attempt))] }),
+          baseline: BASELINE,
           dryRun: false,
           beganAt: new Date(),
         })
@@ -101,14 +102,32 @@ test('what a losing attempt staged before is deleted, whatever it is', async () 
     staged(0, { c: 1 }, { phase: 'invalid' }),
   ])
   await stageBatches(db.pool, run, plan, [staged(0, { a: 1 })])
-  assert.ok(await publishPlan(db.pool, { run, sync, published: planOf(plan), books: NO_BOOKS, dryRun: false, beganAt: new Date() }))
+  assert.ok(
+    await publishPlan(db.pool, {
+      run,
+      sync,
+      published: planOf(plan),
+      books: NO_BOOKS,
+      baseline: BASELINE,
+      dryRun: false,
+      beganAt: new Date(),
+    }),
+  )
   assert.deepEqual((await db.pool.query('select distinct plan from batch where run = $1', [run])).rows, [{ plan }])
 })
 
 test('a published plan, a run that has ended or lost its place: nothing is published, nothing moves', async () => {
   const cases: ((active: { sync: string; run: string }) => Promise<unknown>)[] = [
     async ({ sync, run }) =>
-      publishPlan(db.pool, { run, sync, published: planOf(randomUUID()), books: NO_BOOKS, dryRun: false, beganAt: new Date() }),
+      publishPlan(db.pool, {
+        run,
+        sync,
+        published: planOf(randomUUID()),
+        books: NO_BOOKS,
+        baseline: BASELINE,
+        dryRun: false,
+        beganAt: new Date(),
+      }),
     async ({ sync, run }) => endRun(db.pool, { run, sync, outcome: 'failed', error: null, waiting: null, mappingId: null }),
     async ({ sync }) => db.pool.query('update sync_state set active_run = gen_random_uuid() where sync = $1', [sync]),
   ]
@@ -120,7 +139,18 @@ test('a published plan, a run that has ended or lost its place: nothing is publi
     await stageBatches(db.pool, run, plan, [staged(0, { a: 1 })])
     const before = [await snapshot(db.pool, sync), await runRow(run)]
     const all = books({ invalid: [invalid('a')], renamed: [{ key: Buffer.from('a'), match: 'a@x' }] })
-    assert.equal(await publishPlan(db.pool, { run, sync, published: planOf(plan), books: all, dryRun: false, beganAt: new Date() }), false)
+    assert.equal(
+      await publishPlan(db.pool, {
+        run,
+        sync,
+        published: planOf(plan),
+        books: all,
+        baseline: BASELINE,
+        dryRun: false,
+        beganAt: new Date(),
+      }),
+      false,
+    )
     assert.deepEqual([await snapshot(db.pool, sync), await runRow(run)], before)
   }
 })
@@ -136,6 +166,7 @@ test('a new run takes the place while a plan is being published: one of the two 
     sync,
     published: planOf(plan),
     books: books({ invalid: [invalid('a')] }),
+    baseline: BASELINE,
     dryRun: false,
     beganAt: new Date(),
   })
@@ -161,7 +192,9 @@ test('a dry run’s plan is published and leaves the books alone', async () => {
     currentAgain: [{ key: Buffer.from('x'), match: 'x@x' }],
   })
   const before = await snapshot(db.pool, sync)
-  assert.ok(await publishPlan(db.pool, { run, sync, published: planOf(plan), books: all, dryRun: true, beganAt: new Date() }))
+  assert.ok(
+    await publishPlan(db.pool, { run, sync, published: planOf(plan), books: all, baseline: BASELINE, dryRun: true, beganAt: new Date() }),
+  )
   assert.deepEqual(await snapshot(db.pool, sync), before)
   assert.equal((await runRow(run))?.plan, plan)
 })
@@ -190,7 +223,9 @@ test('publishing moves the books: invalid rows replace those of older plans, set
     ],
     currentAgain: [{ key: Buffer.from('a'), match: 'now@x' }],
   })
-  assert.ok(await publishPlan(db.pool, { run, sync, published: planOf(plan), books: all, dryRun: false, beganAt: new Date() }))
+  assert.ok(
+    await publishPlan(db.pool, { run, sync, published: planOf(plan), books: all, baseline: BASELINE, dryRun: false, beganAt: new Date() }),
+  )
   assert.deepEqual(await rejections(sync), ['new invalid 1', 'other version invalid 1', 'refused data 1', 'same invalid 2'])
   const { rows } = await db.pool.query<{ key: Buffer; match: string }>(
     'select key, match from stale_match where sync = $1 order by key, match',
@@ -211,6 +246,7 @@ test('thousands of invalid rows go in one transaction', async () => {
       sync,
       published: planOf(randomUUID()),
       books: books({ invalid: many }),
+      baseline: BASELINE,
       dryRun: false,
       beganAt: new Date(),
     }),
@@ -241,8 +277,18 @@ async function adopt(sync: string, run: string, generation: number): Promise<boo
   const one = await db.pool.connect()
   try {
     await one.query('begin')
-    await insertSegments(one, { sync, generation: generation + 1, seq: 50, blocks: [pack({ new: 2 })] })
-    const adopted = { run, sync, generation, seq: 50, mappingId: 'm', counts: COUNTS, invalid: [invalid('bad')], beganAt: new Date() }
+    const at = { sync, generation: generation + 1, seq: 50 }
+    await insertSegments(one, { ...at, blocks: [pack({ new: 2 })] })
+    const adopted = {
+      ...at,
+      run,
+      baselineId: 'one',
+      keyParts: 'text',
+      mappingId: 'm',
+      counts: COUNTS,
+      invalid: [invalid('bad')],
+      beganAt: new Date(),
+    }
     const ours = await publishAdopted(one, adopted)
     await one.query(ours ? 'commit' : 'rollback')
     return ours

@@ -8,11 +8,13 @@ import { migrate } from '../../state/migrate.ts'
 import { endRun } from '../../state/run-row.ts'
 import { SegmentWriter, type PackedSegment } from '../../state/segment.ts'
 import { settleBatch, splitBatch, type ChildBatch, type Settlement } from '../../state/settle.ts'
-import { publishPlan, stageBatches, type PlanBooks, type StagedBatch } from '../../state/staging.ts'
+import { publishPlan, stageBatches, type PlanBooks, type PlannedBaseline, type StagedBatch } from '../../state/staging.ts'
 import { freshDatabase, type TestDatabase } from '../harness/database.ts'
 
 export const ACCOUNT = 'account'
-export const NO_BOOKS: PlanBooks = { invalid: [], settledRejections: [], renamed: [], currentAgain: [] }
+export const NO_BOOKS: PlanBooks = { invalid: [], settledRejections: [], renamed: [], currentAgain: [], certain: [] }
+/** What a plan says of the baseline that `activate` leaves. */
+export const BASELINE: PlannedBaseline = { generation: 1, keyParts: 'text', lapses: [] }
 
 /** A migrated state database of its own. */
 export async function openState(): Promise<TestDatabase> {
@@ -53,7 +55,7 @@ export async function newRun(
 }
 
 export async function activate(db: pg.Pool, run: string, sync: string, kind: 'delivers' | 'adopts' | 'looks' = 'delivers') {
-  const activated = await activateRun(db, { run, sync, keepStaleMatches: true, kind })
+  const activated = await activateRun(db, { run, sync, kind })
   assert.ok(activated, 'the run is the one to go')
   await db.query('update sync_state set generation = greatest(generation, 1) where sync = $1', [sync])
   return activated
@@ -94,7 +96,7 @@ export async function publish(
   await stageBatches(db, run, plan, batches)
   const counts = { read: 0, unchanged: 0, added: 0, changed: 0, removed: 0, retried: 0, invalid: 0 }
   const published = { plan, counts, upsertBatches: batches.length, removeBatches: 0, holds: [], bulk: [] }
-  return publishPlan(db, { run, sync, published, books, dryRun, beganAt: new Date() })
+  return publishPlan(db, { run, sync, published, books, baseline: BASELINE, dryRun, beganAt: new Date() })
 }
 
 /** A sync with an active run and a published plan of these batches. */

@@ -22,7 +22,8 @@ export interface CrashCell {
  */
 export async function crash(ground: Ground, way: Way, { failpoint, pass, successor, deaths }: CrashCell): Promise<Count> {
   await ground.crew(successor === 'restarted' || way.role === 'api' ? 1 : 2)
-  await ground.fresh(way.byJobs ? ground.destination.jobs?.config : {})
+  const config = way.byJobs ? ground.destination.jobs?.config : {}
+  await ground.fresh(config, way.compared ? { plannerSchema: 'planner' } : {})
   await ground.run()
   await way.before?.(ground)
   const spec = `${failpoint}=kill@${pass}`

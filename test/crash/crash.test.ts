@@ -39,7 +39,7 @@ const ABOUT = {
 
 const SUCCESSORS = ['restarted', 'second alive'] as const
 /** Passed once for each batch: the second time some are settled already. */
-const EACH_BATCH = /-(claim|request|settle)$/
+const EACH_BATCH = /^(before|after)-(claim|request|settle)$/
 
 describe('crash', { concurrency: 3 }, () => {
   for (const destination of CRASH_DESTINATIONS) {

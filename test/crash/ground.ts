@@ -59,17 +59,19 @@ export class Ground {
   }
 
   /** An empty destination, a table of contacts and a sync that never ran. */
-  async fresh(config: object = {}): Promise<void> {
+  async fresh(config: object = {}, source: object = {}): Promise<void> {
     const { stack, destination } = this
     await sandbox(stack, '/reset', {})
     if (destination.settings) await sandbox(stack, '/settings', { [destination.slug]: destination.settings })
-    await stack.warehouse.query('drop table if exists contacts; create table contacts (id bigint, email text, name text)')
+    await stack.warehouse.query(
+      'create schema if not exists planner; drop table if exists contacts; create table contacts (id bigint, email text, name text)',
+    )
     await stack.warehouse.query(
       `insert into contacts select n, 'person' || n || '@example.com', 'one' from generate_series(1, ${ROWS}) as n`,
     )
     this.sync = `cell-${++this.#cells}`
     await stack.apply([
-      { kind: 'Source', name: 'warehouse', connector: 'postgres', config: { url: '${env:WAREHOUSE_URL}' } },
+      { kind: 'Source', name: 'warehouse', connector: 'postgres', config: { url: '${env:WAREHOUSE_URL}', ...source } },
       { kind: 'Model', name: 'contacts', source: 'warehouse', sql: 'select * from contacts', primaryKey: 'id' },
       { kind: 'Destination', name: 'target', connector: destination.slug, config: { ...destination.config(stack), ...config } },
       {

@@ -10,6 +10,8 @@ export interface Way {
   readonly role: 'worker' | 'api'
   /** It goes by bulk jobs: only where the destination has them. */
   readonly byJobs?: true
+  /** The warehouse compares. */
+  readonly compared?: true
   /** Up to the moment when the failpoint is armed; the sync has been loaded once. */
   readonly before?: (ground: Ground) => Promise<void>
   /** What makes somebody pass it. May reject when the API is what dies; gives the runs that have to succeed. */
@@ -78,6 +80,9 @@ const uploadRefused: Way = {
     await ground.fault({ ...upload(ground), ...ground.destination.refusal })
   },
 }
+
+/** With a copy of the baseline that is brought up to date, and hashes that the run before has kept. */
+const compared: Way = { ...changing, compared: true }
 
 /** The run after one that changed more than a fifth of the baseline rewrites it. */
 const compacting: Way = {
@@ -198,14 +203,13 @@ const BY_EFFECT: Readonly<Record<Effect, Readonly<Record<string, Way>>>> = {
   activate: { plain },
   define: { plain },
   compact: { compacting },
-  generation: { plain },
   // PostgreSQL keeps no results; test/e2e/snowflake.test.ts kills there.
   query: {},
-  // Only where the warehouse compares; test/contract/planner.test.ts leaves copies in every state that a crash could.
-  'copy-advance': {},
-  'keep-hashes': {},
+  'copy-advance': { compared },
+  'keep-hashes': { compared },
   stage: { plain },
   publish: { plain },
+  begin: { plain },
   adopt: { adopting },
   'note-state': { plain },
   claim: { plain },

@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test'
 import {
   accept,
   clearFaults,
+  documents,
   exactlyOnce,
   fault,
   held,
@@ -67,6 +68,84 @@ test('a key leaves with its write in doubt and another key takes its e-mail at o
   const run = await stack.ended(id)
   assert.deepEqual([run.state, run.counts['delivered']], ['succeeded', 1], JSON.stringify(run))
   assert.deepEqual(await held(stack, 'hubspot'), await wanted(stack))
+})
+
+for (const mode of ['upsert', 'update'] as const) {
+  test(`${mode}: the same where nothing is removed; what was in doubt of the key that left is closed`, async () => {
+    await startAnew(stack, 'hubspot', some(10), {}, { lostRequestSeconds: 5 })
+    await stack.run('contacts')
+    await stack.apply(documents(stack, 'hubspot', { mode }, { lostRequestSeconds: 5 }))
+    await stack.warehouse.query(`update contacts set name = 'lost' where id = 5`)
+    await fault(stack, { on: 'hubspot', path: `batch/${mode}`, do: 'hold', commit: 'after' })
+    await accept(stack)
+    await holding(stack, 1)
+    await terminate(stack)
+    await clearFaults(stack)
+    await stack.warehouse.query(`delete from contacts where id = 5`)
+    await stack.warehouse.query(`insert into contacts values (99, 'person5@example.com', 'heir')`)
+    const id = await accept(stack)
+    assert.equal((await stack.waiting(id)).state, 'delivering')
+    await release(stack)
+    const run = await stack.ended(id)
+    assert.deepEqual([run.state, run.counts['delivered']], ['succeeded', 1], JSON.stringify(run))
+    assert.deepEqual(await held(stack, 'hubspot'), await wanted(stack))
+    assert.equal((await stack.run('contacts')).counts['unchanged'], 10)
+    assert.equal((await stack.state.query('select 1 from doubt')).rowCount, 0)
+  })
+}
+
+test('under mirror the doubt of a key that left is closed once another key has its e-mail for good (it was counted for ever)', async () => {
+  await startAnew(stack, 'hubspot', some(10))
+  await stack.run('contacts')
+  await stack.warehouse.query(`update contacts set name = 'lost' where id = 5`)
+  await fault(stack, { on: 'hubspot', path: 'batch/upsert', do: 'hold', commit: 'before' })
+  await accept(stack)
+  await holding(stack, 1)
+  await terminate(stack)
+  await release(stack)
+  await stack.warehouse.query(`update contacts set id = 99, name = 'heir' where id = 5`)
+  const run = await stack.run('contacts')
+  assert.deepEqual([run.state, run.counts['delivered']], ['succeeded', 1], JSON.stringify(run))
+  const next = await stack.run('contacts')
+  assert.deepEqual([next.state, next.counts['unchanged'], next.counts['removed']], ['succeeded', 10, 0], JSON.stringify(next))
+  for (const table of ['doubt', 'stale_match']) assert.equal((await stack.state.query(`select 1 from ${table}`)).rowCount, 0, table)
+  await stack.warehouse.query(`delete from contacts where id = 99`)
+  assert.equal((await stack.run('contacts')).counts['removed'], 1)
+  assert.deepEqual(await held(stack, 'hubspot'), await wanted(stack))
+})
+
+for (const mode of ['mirror', 'upsert'] as const) {
+  test(`${mode}: a key leaves, another one has its e-mail for a while, then it comes back as it was: so does its record`, async () => {
+    await startAnew(stack, 'hubspot', some(10), { mode })
+    await stack.run('contacts')
+    await stack.warehouse.query(`update contacts set id = 99, name = 'heir' where id = 5`)
+    await stack.run('contacts')
+    await stack.warehouse.query(`update contacts set id = 5, name = 'one' where id = 99`)
+    const run = await stack.run('contacts')
+    assert.deepEqual([run.state, run.counts['added']], ['succeeded', 1], JSON.stringify(run))
+    assert.deepEqual(await held(stack, 'hubspot'), await wanted(stack))
+    assert.equal((await stack.run('contacts')).counts['unchanged'], 10)
+    if (mode === 'mirror') assert.equal((await stack.state.query('select 1 from stale_match')).rowCount, 0)
+  })
+}
+
+test('a run that would start a new baseline and is rejected moves nothing: the configuration is put back and nothing is sent again', async () => {
+  await startAnew(stack, 'hubspot', some(30), { guards: { maxChanged: '50%' } })
+  const first = await stack.run('contacts', {}, ['awaiting_approval'])
+  await stack.call('POST', `/v1/runs/${first.id}/approve`)
+  await stack.ended(first.id)
+  const { totals } = await report(stack, 'hubspot')
+  const [source, , ...others] = documents(stack, 'hubspot', { guards: { maxChanged: '50%' } })
+  const byEmail = { kind: 'Model', name: 'contacts', source: 'warehouse', sql: 'select * from contacts', primaryKey: 'email' }
+  await stack.apply([source ?? {}, byEmail, ...others])
+  const parked = await stack.run('contacts', {}, ['awaiting_approval'])
+  assert.deepEqual([parked.state, parked.full, parked.counts['added']], ['awaiting_approval', true, 30], JSON.stringify(parked))
+  await stack.call('POST', `/v1/runs/${parked.id}/reject`)
+  assert.equal((await stack.ended(parked.id)).error?.code, 'rejected')
+  await stack.apply(documents(stack, 'hubspot', { guards: { maxChanged: '50%' } }))
+  const run = await stack.run('contacts')
+  assert.deepEqual([run.state, run.counts['unchanged'], run.full], ['succeeded', 30, false], JSON.stringify(run))
+  assert.deepEqual((await report(stack, 'hubspot')).totals, totals)
 })
 
 test('a rename whose worker dies between the upsert of the new e-mail and the removal of the old one: both happen once', async () => {

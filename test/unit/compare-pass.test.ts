@@ -58,6 +58,9 @@ async function outcome(rows: readonly [number, string][], generation: number, bl
     holds: () => {},
     settled: () => {},
     currentAgain: () => {},
+    mayStillWrite: () => {},
+    unknown: () => {},
+    certain: () => {},
     hashed: () => {},
   }
   const client = await db.pool.connect()

@@ -20,7 +20,7 @@ const THROUGH: Readonly<Record<string, keyof typeof EFFECTS>> = {
   assignJobs: 'job-divide',
   activateRun: 'activate',
   cancelQueued: 'end',
-  chooseGeneration: 'generation',
+  beginDelivery: 'begin',
   claimBatch: 'claim',
   dropHashes: 'copy-advance',
   keepHashes: 'keep-hashes',

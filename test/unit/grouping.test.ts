@@ -88,7 +88,7 @@ test('staged in groups, a shared match value is still found in the batch that wr
       await sink.flush()
       const batches = await read()
       assert.deepEqual(batches.flatMap(({ keys }) => keys).sort(), ['a', 'b', 'c', 'd', 'e'])
-      const shared = await tables.sharedMatches()
+      const shared = await tables.takeBackShared()
       assert.deepEqual(shared.map(({ key }) => key.toString()).sort(), ['a', 'e'])
       for (const { key, seq } of shared) {
         const holding = batches.find(({ kind }) => kind.startsWith(`upsert ${seq} `))

@@ -139,8 +139,47 @@ test('match values that rows share are found whatever their case; a holder that 
     sink.holds('nobody@x')
     await sink.flush()
     assert.ok(sink.matchFilter.mayHave(hashMatch('same@x')))
-    const shared = await tables.sharedMatches()
+    const shared = await tables.takeBackShared()
     assert.deepEqual(shared.map(({ key, seq }) => `${key.toString()} ${seq}`).sort(), ['a 0', 'b 0', 'c 0'])
+  })
+})
+
+test('baseline entries end where another row takes over their match value or has it for good, not where none of two may have it', async () => {
+  await openSink(db.pool, async ({ sink, tables }) => {
+    sink.planned(row('b', { match: 'taken@x' }))
+    sink.planned(row('c', { match: 'clash@x' }))
+    sink.planned(row('d', { match: 'clash@x' }))
+    sink.planned(row('e', { match: 'own@x' }))
+    sink.holds('refused@x')
+    sink.holdsHash(hashMatch('settled@x'), 'a')
+    const old = { z: 'TAKEN@x', c: 'clash@x', e: 'own@x', y: 'refused@x', a: 'settled@x', x: 'free@x' }
+    for (const [key, match] of Object.entries(old)) sink.mayEnd(hashMatch(match), Buffer.from(key), match)
+    sink.unknown(Buffer.from('w'), 'anything@x')
+    await sink.flush()
+    await tables.takeBackShared()
+    const ended = await tables.endings()
+    assert.deepEqual(
+      ended.map(({ key, match }) => `${key.toString()} ${match}`),
+      ['a settled@x', 'w anything@x', 'z TAKEN@x'],
+    )
+  })
+})
+
+test('what was taken over for good leaves the books, once nothing of it is in doubt', async () => {
+  await openSink(db.pool, async ({ sink, tables }) => {
+    for (const match of ['one@x', 'two@x', 'three@x', 'four@x']) sink.holdsHash(hashMatch(match), 'a')
+    sink.holds('held@x')
+    sink.removal(removal('a', 'one@x', { book: book({ doubtMs: 0 }) }))
+    sink.removal(removal('b', 'two@x', { book: book({ doubtMs: 5_000 }) }))
+    sink.removal(removal('c', 'three@x'))
+    sink.removal(removal('c', 'held@x'))
+    sink.removal(removal('d', 'four@x', { renames: true }))
+    await sink.flush()
+    const closed = await tables.dropHeldRemovals()
+    assert.deepEqual(closed.map(({ key, match, certain }) => `${key.toString()} ${match} ${certain}`).sort(), [
+      'a one@x true',
+      'c three@x false',
+    ])
   })
 })
 
@@ -207,7 +246,7 @@ test('more than fits into one write is drained on the way, and all of it is ther
     assert.ok(drained > 10)
     const found = await read()
     assert.deepEqual([found.length, found.flatMap(({ keys }) => keys).length], [2334, 7000])
-    assert.equal((await tables.sharedMatches()).length, 0)
+    assert.equal((await tables.takeBackShared()).length, 0)
   })
 })
 
