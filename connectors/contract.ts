@@ -145,8 +145,14 @@ export interface CopyChange {
 }
 
 export interface DifferenceReading extends Reading {
-  /** The copy that the model was compared with: how many keys, and the sum of their version marks. */
-  readonly copied: { readonly size: number; readonly sum: bigint }
+  /** The copy that the model was compared with, of the same snapshot. To be asked once the blocks have ended. */
+  copied(): CopyTotals
+}
+
+/** How many keys a copy has, and the sum of their version marks. */
+export interface CopyTotals {
+  readonly size: number
+  readonly sum: bigint
 }
 
 export interface SourceConnector {

@@ -1,3 +1,4 @@
+import type { CopyTotals } from '../../connectors/contract.ts'
 import { compareBytes } from '../../state/bytes.ts'
 import type { SegmentCursor } from '../../state/segment.ts'
 
@@ -50,7 +51,7 @@ export class Differences {
   }
 
   /** Whether these entries are the copy's. Sums are of 64 bits, whatever their sign. */
-  agrees(copied: { readonly size: number; readonly sum: bigint }): boolean {
+  agrees(copied: CopyTotals): boolean {
     const sum = (BigInt(this.#high) << 32n) | BigInt(this.#low)
     return !this.#hides && copied.size === this.#size && BigInt.asUintN(64, copied.sum) === sum
   }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
-import type { DifferenceReading, QueryHandle } from '../../connectors/contract.ts'
+import type { CopyTotals, QueryHandle } from '../../connectors/contract.ts'
 import { BaselineReader } from '../../state/baseline.ts'
 import { hasStaleMatches } from '../../state/books.ts'
 import { plannedGeneration, type PlannedGeneration } from '../../state/fence.ts'
@@ -89,7 +89,7 @@ interface PlanInput extends PlannedGeneration, Pick<PlanRows, 'distrust'> {
   readonly keyParts: string
   readonly signal: AbortSignal
   /** The copy that the warehouse compared with; null: every row comes. */
-  readonly copied: DifferenceReading['copied'] | null
+  readonly copied: (() => CopyTotals) | null
 }
 
 async function comparePlan(deps: Deps, input: PlanInput): Promise<Omit<PlanResult, 'full'> | null> {
@@ -120,7 +120,7 @@ async function stageAndPublish(
   sink.drift = drift
   await pass.run(() => input.signal.aborted)
   input.signal.throwIfAborted()
-  if (differences !== null && input.copied !== null && !differences.agrees(input.copied)) await input.distrust()
+  if (differences !== null && input.copied !== null && !differences.agrees(input.copied())) await input.distrust()
   if (drift) pass.counts.unchanged -= await drift.finish()
   await sink.flush()
 

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { CopyChange, DifferenceReading, Reading, ReadRequest, Source, WarehouseComparison } from '../../connectors/contract.ts'
+import type { CopyChange, CopyTotals, Reading, ReadRequest, Source, WarehouseComparison } from '../../connectors/contract.ts'
 import { ConnectorError } from '../../connectors/errors.ts'
 import type { KeyCodec } from '../../connectors/keys.ts'
 import { BaselineReader, lastSeq } from '../../state/baseline.ts'
@@ -18,7 +18,7 @@ const KEYS_A_PAGE = 1000
 /** What a plan reads of the model; the kind of its key is known before its baseline's generation is, and that before the first row. */
 export interface PlanRows {
   readonly keyCodec: KeyCodec
-  open(generation: number): Promise<{ readonly reading: Reading; readonly copied: DifferenceReading['copied'] | null }>
+  open(generation: number): Promise<{ readonly reading: Reading; readonly copied: (() => CopyTotals) | null }>
   /** What the copy proved turned out to be wrong. Throws `source`: the next attempt makes it anew. */
   distrust(): Promise<never>
 }
@@ -44,7 +44,7 @@ export async function openRows(
       const known = row.dryRun ? null : await syncState(deps.db, row.sync)
       if (known) await compactIfDue(deps, row.sync, known, () => undefined)
       const reading = await comparison.read()
-      return { reading, copied: reading.copied }
+      return { reading, copied: () => reading.copied() }
     },
     async distrust() {
       await comparison.forget()

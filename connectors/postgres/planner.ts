@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { from as copyFrom } from 'pg-copy-streams'
@@ -6,11 +5,11 @@ import type { CopyChange, CopyIdentity, DifferenceReading, ReadRequest, Warehous
 import { ConnectorError } from '../errors.ts'
 import { KeyCodec } from '../keys.ts'
 import { joinLine } from '../lines.ts'
+import { copySuffix, identityText, takeHashes } from '../planner-copy.ts'
 import type { Target } from '../pgwire/config.ts'
 import { PREPARE_SECONDS } from '../pgwire/model.ts'
 import { openModel, ready, StreamReading } from '../pgwire/read.ts'
 import { destroy, guarded, openSession, withSession, type Session } from '../pgwire/session.ts'
-import { takeHashes } from './planner-blocks.ts'
 import { applyWork, createCopies, createCopy, createWork, differences, plannerNames, type PlannerNames, type WORK } from './planner-sql.ts'
 
 /** Bump when what the copy holds, or how it is hashed, changes. */
@@ -37,16 +36,15 @@ export async function compareInPostgres(
     return { keyParts: selection.keyParts, server: await serverOf(session) }
   })
   const keyCodec = new KeyCodec(keyParts)
-  const names = plannerNames(schema, createHash('sha256').update(sync).digest('hex').slice(0, 16))
-  const identityText = ({ generation, mappingId }: CopyIdentity): string =>
-    [COPY_VERSION, server.major, generation, mappingId, keyCodec.signature].join('/')
+  const names = plannerNames(schema, copySuffix(sync))
+  const identityOf = (identity: CopyIdentity): string => identityText(`${COPY_VERSION}/${server.major}`, identity, keyCodec)
   const within = <T>(work: () => Promise<T>): Promise<T> =>
     guarded(session, signal, target.statementTimeoutSeconds + 30, () => explained(schema, work))
 
   return {
     keyCodec,
-    standing: (identity) => within(() => standing(session, names, { sync, identity: identityText(identity) })),
-    advance: (change) => within(() => advance(session, names, { sync, identity: identityText(change.identity), keyCodec, change })),
+    standing: (identity) => within(() => standing(session, names, { sync, identity: identityOf(identity) })),
+    advance: (change) => within(() => advance(session, names, { sync, identity: identityOf(change.identity), keyCodec, change })),
     async read(): Promise<DifferenceReading> {
       const { copied, ...opened } = await within(async () => {
         const { model, ...opened } = await openModel(session, request)
@@ -57,7 +55,7 @@ export async function compareInPostgres(
         return { ...opened, copied, sql: await ready(session, model, differences(names, model, opened.selection)) }
       })
       signal.removeEventListener('abort', drop)
-      return Object.assign(new StreamReading({ session, signal, silenceMs, ...opened, refine: takeHashes }), { copied })
+      return Object.assign(new StreamReading({ session, signal, silenceMs, ...opened, refine: takeHashes }), { copied: () => copied })
     },
     forget: () =>
       withSession(target, signal, 60, ({ client }) => client.query(`delete from ${names.copies} where sync = $1`, [sync])).then(

@@ -43,6 +43,21 @@ export async function startQuery(
   return queryId
 }
 
+/** Runs a statement of ours that may take its time and that nobody goes on with. An abort ends it. */
+export async function runInBackground(
+  session: Session,
+  sql: string,
+  { tag, signal }: { tag: string; signal: AbortSignal },
+): Promise<RowStatement> {
+  const queryId = await session.submit(sql, tag)
+  try {
+    return await resultOf(session, queryId, { signal, handle: null })
+  } catch (error) {
+    if (signal.aborted) await session.cancel(queryId)
+    throw error
+  }
+}
+
 const ENDED = new Set(['SUCCESS', 'FAILED_WITH_ERROR', 'FAILED_WITH_INCIDENT', 'ABORTED', 'DISCONNECTED'])
 
 /** Waits until a query has ended. Throws `expired` for a result that is gone, and what a failed query means; both are forgotten. */

@@ -4,6 +4,7 @@ import Type, { type Static } from 'typebox'
 import Value from 'typebox/value'
 import { bareAddress, credentialAddress } from '../address.ts'
 import { ConnectorError } from '../errors.ts'
+import { quoteSchema } from './model-sql.ts'
 
 const required = (description: string) => Type.String({ minLength: 1, description })
 
@@ -41,6 +42,8 @@ export interface Target {
   readonly role: string
   readonly warehouse: string
   readonly database: string
+  /** As SQL has it; null: rows are not compared inside. */
+  readonly plannerSchema: string | null
   readonly options: ConnectionOptions
 }
 
@@ -53,16 +56,16 @@ export function parseSnowflakeConfig(input: Record<string, unknown>): Target {
       `snowflake config${first?.instancePath.replaceAll('/', '.') ?? ''}: ${first?.message ?? 'not valid'}`,
     )
   }
-  // Nobody should believe that rows stay in the warehouse.
-  if (input.plannerSchema !== undefined)
-    throw new ConnectorError('config', 'snowflake config.plannerSchema: comparing inside Snowflake is not built yet; leave it out')
+  const plannerSchema = input.plannerSchema === undefined ? null : quoteSchema(input.plannerSchema)
+  if (plannerSchema === null && input.plannerSchema !== undefined)
+    throw new ConnectorError('config', 'snowflake config.plannerSchema must be schema or database.schema, odd names in double quotes')
   const { account, username, database, schema, warehouse, role } = input
   const accessUrl =
     input.accessUrl === undefined
       ? `https://${account.replaceAll('_', '-')}.snowflakecomputing.com`
       : bareAddress(credentialAddress(input.accessUrl, 'snowflake config.accessUrl'))
   return {
-    ...{ address: new URL(accessUrl).host, account, username, role, warehouse, database },
+    ...{ address: new URL(accessUrl).host, account, username, role, warehouse, database, plannerSchema },
     options: { ...{ account, accessUrl, username, database, schema, warehouse, role }, ...credentials(input) },
   }
 }

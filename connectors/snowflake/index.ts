@@ -2,8 +2,9 @@ import type { Source, SourceConnector } from '../contract.ts'
 import { checkSnowflake } from './check.ts'
 import { parseSnowflakeConfig, SNOWFLAKE_SECRETS, SnowflakeConfig } from './config.ts'
 import { prepareModel } from './model.ts'
+import { compareInSnowflake } from './planner.ts'
 import { openReading } from './read.ts'
-import { Session } from './session.ts'
+import { withSession } from './session.ts'
 
 /** So long a read may wait for its next row. The driver tries a chunk ten times within it. */
 const SILENCE_MS = 300_000
@@ -22,17 +23,16 @@ export const snowflake: SourceConnector = {
 
 export function openSnowflake(config: Record<string, unknown>, { silenceMs }: { silenceMs: number }): Source {
   const target = parseSnowflakeConfig(config)
-  return {
+  const { plannerSchema: schema } = target
+  const source: Source = {
     check: (signal) => checkSnowflake(target, signal),
-    async describe(query, signal) {
-      const session = await Session.open(target, signal, { tag: '{"app":"tailrace","step":"describe"}', outlives: false })
-      try {
+    describe: (query, signal) =>
+      withSession(target, signal, { tag: '{"app":"tailrace","step":"describe"}', outlives: false }, async (session) => {
         const { columns } = await prepareModel(session, query)
         return columns.map(({ name, kind, nativeType }) => ({ name, kind, nativeType }))
-      } finally {
-        await session.close()
-      }
-    },
+      }),
     read: (request) => openReading(target, request, silenceMs),
   }
+  if (schema === null) return source
+  return { ...source, compareInWarehouse: (request, sync) => compareInSnowflake(target, { schema, silenceMs }, request, sync) }
 }

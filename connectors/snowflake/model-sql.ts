@@ -11,17 +11,26 @@ export function wrapModel(model: string, selectList: string, tail = ''): string 
   return `SELECT ${selectList} FROM (\n${withoutTerminator(model)}\n) AS model${tail}`
 }
 
-const BARE = '[A-Za-z_][\\w$]*'
-const PART = new RegExp(`${BARE}|"(?:[^"]|"")+"`, 'gy')
-const TABLE = new RegExp(`^(?:${BARE}|"(?:[^"]|"")+")(?:\\.(?:${BARE}|"(?:[^"]|"")+")){0,2}$`)
+const NAME = '(?:[A-Za-z_][\\w$]*|"(?:[^"]|"")+")'
+const PART = new RegExp(NAME, 'gy')
+const TABLE = new RegExp(`^${NAME}(?:\\.${NAME}){0,2}$`)
+const SCHEMA = new RegExp(`^${NAME}(?:\\.${NAME})?$`)
 
 /** `database.schema.table` as Snowflake reads it: bare parts fold to upper case, quoted ones stay. */
 export function quoteTable(table: string): string {
   const text = table.trim()
-  if (!TABLE.test(text)) {
-    const advice = 'write schema.table or database.schema.table, odd names in double quotes: "my-schema"."Table"'
-    throw new ConnectorError('config', `"${table}" is not the name of a table; ${advice}`)
-  }
+  if (TABLE.test(text)) return quotePath(text)
+  const advice = 'write schema.table or database.schema.table, odd names in double quotes: "my-schema"."Table"'
+  throw new ConnectorError('config', `"${table}" is not the name of a table; ${advice}`)
+}
+
+/** `schema` or `database.schema`; null: it is no name of one. */
+export function quoteSchema(schema: string): string | null {
+  const text = schema.trim()
+  return SCHEMA.test(text) ? quotePath(text) : null
+}
+
+function quotePath(text: string): string {
   const parts: string[] = []
   for (let at = 0; at < text.length; at = PART.lastIndex + 1) {
     PART.lastIndex = at

@@ -1,11 +1,11 @@
 import { BlockBuilder } from '../blocks.ts'
-import type { CanonicalText, QueryHandle, Reading, ReadRequest, RowBlock } from '../contract.ts'
+import type { CanonicalText, Reading, ReadRequest, RowBlock } from '../contract.ts'
 import { ConnectorError } from '../errors.ts'
 import { KeyCodec } from '../keys.ts'
 import { splitLine } from '../lines.ts'
 import { resultOf, startQuery } from './background-query.ts'
 import type { Target } from './config.ts'
-import { prepareModel } from './model.ts'
+import { prepareModel, type PreparedModel } from './model.ts'
 import { wrapModel } from './model-sql.ts'
 import { RowTexts } from './row-texts.ts'
 import { selectColumns, type Selection } from './selection.ts'
@@ -13,15 +13,26 @@ import { assertNotAborted, Session } from './session.ts'
 
 /** Everything up to the query itself: logs in, has the model compiled, checks what is asked of it. */
 export async function openReading(target: Target, request: ReadRequest, silenceMs: number): Promise<Reading> {
-  const label = request.label ?? {}
-  const tag = JSON.stringify({ app: 'tailrace', ...label, step: 'prepare' })
+  return withModel(target, request, async ({ session, model, selection }) => {
+    const sql = wrapModel(model.sql, `${selection.line} AS LINE`, ` ORDER BY ${selection.order.join(', ')}`)
+    await session.describe(sql)
+    return new QueryReading({ session, request, silenceMs, selection, sql })
+  })
+}
+
+export interface OpenedModel {
+  readonly session: Session
+  readonly model: PreparedModel
+  readonly selection: Selection
+}
+
+/** Opens a session and looks at the model in it. `then` takes the session over, unless it throws. */
+export async function withModel<T>(target: Target, request: ReadRequest, then: (opened: OpenedModel) => Promise<T>): Promise<T> {
+  const tag = JSON.stringify({ app: 'tailrace', ...request.label, step: 'prepare' })
   const session = await Session.open(target, request.signal, { tag, outlives: request.handle !== undefined })
   try {
     const model = await prepareModel(session, request.query)
-    const selection = selectColumns(model.columns, { key: request.key, used: request.columns })
-    const sql = wrapModel(model.sql, `${selection.line} AS LINE`, selection.orderBy)
-    await session.describe(sql)
-    return new QueryReading({ session, signal: request.signal, label, handle: request.handle ?? null, silenceMs, selection, sql })
+    return await then({ session, model, selection: selectColumns(model.columns, { key: request.key, used: request.columns }) })
   } catch (error) {
     await session.close()
     throw error
@@ -30,15 +41,15 @@ export async function openReading(target: Target, request: ReadRequest, silenceM
 
 interface Opened {
   readonly session: Session
-  readonly signal: AbortSignal
-  readonly label: Readonly<Record<string, string>>
-  readonly handle: QueryHandle | null
+  readonly request: ReadRequest
   readonly silenceMs: number
   readonly selection: Selection
   readonly sql: string
+  /** What else the lines hold is taken off each block; null: nothing is left of it. */
+  readonly refine?: (block: RowBlock) => RowBlock | null
 }
 
-class QueryReading implements Reading {
+export class QueryReading implements Reading {
   readonly keyCodec: KeyCodec
   readonly #opened: Opened
   #started = false
@@ -47,12 +58,14 @@ class QueryReading implements Reading {
   constructor(opened: Opened) {
     this.#opened = opened
     this.keyCodec = new KeyCodec(opened.selection.keyParts)
-    opened.signal.addEventListener('abort', this.#abort)
-    if (opened.signal.aborted) this.#abort()
+    const { signal } = opened.request
+    signal.addEventListener('abort', this.#abort)
+    if (signal.aborted) this.#abort()
   }
 
   async *blocks(): AsyncGenerator<RowBlock> {
-    const { session, signal, handle, silenceMs, selection } = this.#opened
+    const { session, request, silenceMs, selection, sql, refine = asItIs } = this.#opened
+    const { signal, label = {}, handle = null } = request
     if (this.#started) throw new ConnectorError('source', 'a read can be gone through once only')
     this.#started = true
     // From here on the query has to be ended before the session is.
@@ -61,16 +74,16 @@ class QueryReading implements Reading {
     let rows: RowTexts | null = null
     try {
       assertNotAborted(signal)
-      queryId = await startQuery(session, this.#opened.sql, this.#opened)
+      queryId = await startQuery(session, sql, { label, handle })
       const statement = await resultOf(session, queryId, { signal, handle })
       rows = new RowTexts(statement.streamRows(), { signal, silenceMs, target: session.target })
       const builder = new BlockBuilder(selection.keyParts)
       for await (const piece of rows.pieces()) {
-        const block = builder.push(piece)
+        const block = refined(builder.push(piece), refine)
         if (block !== null) yield block
         assertNotAborted(signal)
       }
-      const rest = builder.rest()
+      const rest = refined(builder.rest(), refine)
       if (rest !== null) yield rest
       await this.#assertWhole(statement.getNumRows(), rows.counted)
     } catch (error) {
@@ -99,9 +112,15 @@ class QueryReading implements Reading {
   /** The driver does not count: a chunk with fewer rows than declared passes it by. A result that lacks rows is not read again. */
   async #assertWhole(declared: number, seen: number): Promise<void> {
     if (declared === seen) return
-    await this.#opened.handle?.keep(null)
+    await this.#opened.request.handle?.keep(null)
     throw new ConnectorError('source', `short read: Snowflake declared ${declared} rows, ${seen} arrived`)
   }
+}
+
+const asItIs = (block: RowBlock): RowBlock => block
+
+function refined(block: RowBlock | null, refine: (block: RowBlock) => RowBlock | null): RowBlock | null {
+  return block === null ? null : refine(block)
 }
 
 /** Without its line break. */

@@ -7,7 +7,8 @@ import { KEY_TYPES, type KeyForm } from './types.ts'
 export interface Selection {
   /** SQL of one text per row: its line (lines.ts), the key in the model's order, then the other used columns in name order. */
   readonly line: string
-  readonly orderBy: string
+  /** SQL of the key's parts, in whose order rows come in the order of their key bytes: a number, or the bytes of a text. */
+  readonly order: readonly string[]
   readonly keyParts: readonly KeyPart[]
   /** Where each requested column stands in a line, in the request's order. */
   readonly places: readonly Place[]
@@ -49,11 +50,11 @@ export function selectColumns(
     items.push(field(traits.text(`model.${sql}`), traits.free))
   }
   const places = used.map((name) => ({ index: own.get(name) ?? 0, float: findColumn(columns, name).kind === 'float' }))
-  return { line: items.join(' || CHR(9) || '), orderBy: ` ORDER BY ${order.join(', ')}`, keyParts: parts, places }
+  return { line: items.join(' || CHR(9) || '), order, keyParts: parts, places }
 }
 
-/** CHR, as a backslash in a string of Snowflake's starts an escape. */
-function field(text: string, free: boolean): string {
+/** A field of a line. CHR, as a backslash in a string of Snowflake's starts an escape. */
+export function field(text: string, free: boolean): string {
   const escaped = free
     ? `REPLACE(REPLACE(REPLACE(${text}, CHR(92), CHR(92) || CHR(92)), CHR(9), CHR(92) || 't'), CHR(10), CHR(92) || 'n')`
     : text

@@ -64,6 +64,12 @@ export class Session {
     })
   }
 
+  /** A statement whose answer is not looked at; with rows, it is carried out with the values of each, by one request. */
+  async command(sqlText: string, { tag, rows }: { tag: string; rows?: (string | null)[][] }): Promise<void> {
+    const binds = rows === undefined ? {} : { binds: rows as string[][] }
+    await this.#execute('prepare', { sqlText, parameters: { QUERY_TAG: tag }, ...binds })
+  }
+
   /** Has a query run in the background; its id. An abort waits for the answer: without the id nobody could end the query. */
   submit(sql: string, tag: string): Promise<string> {
     const options = { sqlText: sql, asyncExec: true, streamResult: true, parameters: { QUERY_TAG: tag } }
@@ -143,6 +149,21 @@ export class Session {
         failed(error)
       }
     })
+  }
+}
+
+/** A session for one piece of work. */
+export async function withSession<T>(
+  target: Target,
+  signal: AbortSignal,
+  options: { tag: string; outlives: boolean },
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  const session = await Session.open(target, signal, options)
+  try {
+    return await work(session)
+  } finally {
+    await session.close()
   }
 }
 

@@ -32,6 +32,17 @@ const COLUMNS: readonly Column[] = [
   { name: 'mrr', kind: 'decimal', nativeType: 'numeric' },
 ]
 
+/** What planning needs; a plan starts nothing. */
+export function planningDeps(db: pg.Pool): Deps {
+  return {
+    db,
+    connections: new Connections({ env: {}, secretsDir: '/nowhere' }),
+    client: null as unknown as Deps['client'],
+    taskQueue: 'none',
+    journal: new Journal(pino({ level: 'silent' }), new Registry()),
+  }
+}
+
 /** One sync on the table `customers` of a warehouse, run by the product's own plan and settled by its own statements. */
 export class HistorySync {
   readonly #deps: Deps
@@ -65,18 +76,16 @@ export class HistorySync {
       mappingId: mappingId({ spec, columns: COLUMNS, primaryKey: key }),
       settleAfterMs: 1000,
     }
-    this.#deps = {
-      db,
-      connections: new Connections({ env: {}, secretsDir: '/nowhere' }),
-      // Plans start nothing.
-      client: null as unknown as Deps['client'],
-      taskQueue: 'none',
-      journal: new Journal(pino({ level: 'silent' }), new Registry()),
-    }
+    this.#deps = planningDeps(db)
   }
 
-  /** Plans as a run would, again when the source asks for it; what was planned, as far as two syncs can be compared. */
   async plan(kind: RunKind): Promise<{ run: string; plan: unknown; attempts: number }> {
+    const run = await this.begin(kind)
+    return { run, ...(await this.planOf(run)) }
+  }
+
+  /** A run that is about to plan. */
+  async begin(kind: RunKind): Promise<string> {
     const { db } = this.#deps
     const run = await newRun(db, this.#name, { dryRun: kind.dryRun ?? false })
     await db.query('update run set definition = $2, full_plan = $3, adopt = $4 where id = $1', [
@@ -86,10 +95,15 @@ export class HistorySync {
       kind.adopt ?? false,
     ])
     await activate(db, run, this.#name, kind.dryRun === true ? 'looks' : kind.adopt === true ? 'adopts' : 'delivers')
+    return run
+  }
+
+  /** Plans as a run would, again when the source asks for it; what was planned, as far as two syncs can be compared. */
+  async planOf(run: string): Promise<{ plan: unknown; attempts: number }> {
     for (let attempts = 1; ; attempts++) {
       try {
         const { counts, holds } = await makePlan(this.#deps, run, new AbortController().signal, () => undefined)
-        return { run, attempts, plan: { counts, holds, ...(await this.#batches(run)), books: await this.#books() } }
+        return { attempts, plan: { counts, holds, ...(await this.#batches(run)), books: await this.#books() } }
       } catch (error) {
         if (!(error instanceof ConnectorError) || error.kind !== 'source' || attempts === 2) throw error
       }

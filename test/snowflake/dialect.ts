@@ -9,6 +9,8 @@ export interface Session {
   readonly warehouse: string | null
   readonly database: string
   readonly schema: string
+  /** Temporary tables that it made, by their names in SQL, with the tables that stand for them. */
+  readonly temporary: Map<string, string>
 }
 
 export interface Translated {
@@ -49,7 +51,22 @@ export function translate(sql: string, session: Session): Translated {
     waitSeconds += Number(seconds)
     return 'NULL'
   })
-  return { sql: withFormats(withContext(waiting, session)), waitSeconds }
+  return { sql: withTables(withFormats(withContext(waiting, session)), session), waitSeconds }
+}
+
+/** Transient tables are tables, temporary ones are seen by their session only; bound rows are lists of their columns. */
+function withTables(sql: string, { temporary }: Session): string {
+  let text = sql.replace(/\b(create or replace) (?:transient|temporary) table\b/i, '$1 table')
+  for (const [name, table] of temporary) text = text.replaceAll(name, table)
+  return text.replace(/\bvalues \((\?(?:, \?)*)\)\s*$/i, (_, marks: string) => `select ${marks.replaceAll('?', 'unnest(?::varchar[])')}`)
+}
+
+/** The table that a statement makes: its schema, its name as SQL has it and whether it is a temporary one; null for any other. */
+export function createdTable(sql: string): { name: string; schema: string; temporary: boolean } | null {
+  const found = /^\s*create or replace (transient|temporary) table ((?:"[^"]+"\.)?"([^"]+)"\."[^"]+")/i.exec(sql)
+  if (found === null) return null
+  const [, kind = '', name = '', schema = ''] = found
+  return { name, schema, temporary: kind.toLowerCase() === 'temporary' }
 }
 
 /** Snowflake's strings know backslash escapes; DuckDB's do not. */
@@ -75,6 +92,7 @@ const FORMATS: Readonly<Record<string, string>> = {
   "'YYYY-MM-DD'": 'SF_DATE_TEXT',
   '\'YYYY-MM-DD"T"HH24:MI:SS.FF9\'': 'SF_TIMESTAMP_TEXT',
   "'HH24:MI:SS.FF9'": 'SF_TIME_TEXT',
+  "'UTF-8'": 'SF_UTF8_TEXT',
 }
 
 function withFormats(sql: string): string {

@@ -32,6 +32,7 @@ const MACROS = `
   create macro convert_timezone(zone, x) as timezone(zone, x);
   create macro sf_json_text(x) as cast(x as varchar);
   create macro sf_float_text(x) as printf('%.16e', x);
+  create macro sf_utf8_text(x) as decode(x);
   create macro sf_date_text(x) as strftime(x, '%Y-%m-%d');
   create macro sf_timestamp_text(x) as strftime(x, '%Y-%m-%dT%H:%M:%S.%n');
   create macro sf_time_text(x) as strftime(date '2000-01-01' + x, '%H:%M:%S.%n')`
@@ -71,6 +72,12 @@ export class Engine {
   /** Statements of a test's set-up, in DuckDB's own words. */
   async set(sql: string): Promise<void> {
     await this.connected((connection) => connection.run(sql))
+  }
+
+  /** What a test wants to know, in DuckDB's own words. */
+  async ask(sql: string): Promise<string[][]> {
+    const rows = await this.connected(async (connection) => (await connection.runAndReadAll(sql)).getRows())
+    return rows.map((row) => row.map(String))
   }
 
   /** The columns of one statement; nothing is run. Throws SqlFailure as Snowflake's compiler would. */
@@ -157,6 +164,10 @@ export function asSqlFailure(error: unknown): SqlFailure {
       '42000',
       `SQL compilation error:\nsyntax error line ${at.line} at position ${at.position} unexpected '${subject ?? '<EOF>'}'.`,
     )
+  }
+  if (kind === 'Catalog' && words.startsWith('Schema')) {
+    const [, name = ''] = /name "?([^" ]+)"? does not exist/.exec(words) ?? []
+    return new SqlFailure('002003', '02000', `SQL compilation error:\nSchema '${name}' does not exist or not authorized.`)
   }
   if (kind === 'Catalog' && words.startsWith('Table')) {
     const [, name = ''] = /name "?([^" ]+)"? does not exist/.exec(words) ?? []

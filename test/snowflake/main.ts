@@ -19,6 +19,8 @@ function carryOut(on: StandIn, call: Call): unknown {
   switch (call.name) {
     case 'set':
       return on.set(call.input)
+    case 'ask':
+      return on.ask(call.input)
     case 'fault':
       on.fault(call.input)
       return null

@@ -12,6 +12,7 @@ export interface SnowflakeProcess {
   readonly secrets: readonly string[]
   readonly config: StandIn['config']
   set(sql: string): Promise<void>
+  ask(sql: string): Promise<string[][]>
   fault(fault: Fault): Promise<void>
   fail(): Promise<void>
   expireResults(): Promise<void>
@@ -20,8 +21,8 @@ export interface SnowflakeProcess {
 }
 
 export type Call = {
-  readonly [Name in 'set' | 'fault' | 'fail' | 'expireResults' | 'report']: { name: Name; input: Parameters<StandIn[Name]>[0] }
-}['set' | 'fault' | 'fail' | 'expireResults' | 'report']
+  readonly [Name in 'set' | 'ask' | 'fault' | 'fail' | 'expireResults' | 'report']: { name: Name; input: Parameters<StandIn[Name]>[0] }
+}['set' | 'ask' | 'fault' | 'fail' | 'expireResults' | 'report']
 
 type Answer = { readonly result: unknown } | { readonly error: string }
 
@@ -41,6 +42,7 @@ export async function snowflakeProcess(): Promise<SnowflakeProcess> {
   return {
     ...started,
     set: (sql) => call({ name: 'set', input: sql }).then(nothing),
+    ask: async (sql) => (await call({ name: 'ask', input: sql })) as string[][],
     fault: (fault) => call({ name: 'fault', input: fault }).then(nothing),
     fail: () => call({ name: 'fail', input: undefined }).then(nothing),
     expireResults: () => call({ name: 'expireResults', input: undefined }).then(nothing),
@@ -55,8 +57,14 @@ export async function snowflakeProcess(): Promise<SnowflakeProcess> {
 const nothing = (): void => undefined
 
 async function answer(child: ChildProcess): Promise<unknown> {
-  const ended = once(child, 'exit').then(() => ({ error: 'the stand-in has ended' }))
-  const [message] = (await Promise.race([once(child, 'message'), ended.then((error) => [error])])) as [Answer]
-  if ('error' in message) throw new Error(message.error)
-  return message.result
+  const over = new AbortController()
+  const { signal } = over
+  try {
+    const ended = once(child, 'exit', { signal }).then(() => [{ error: 'the stand-in has ended' }])
+    const [message] = (await Promise.race([once(child, 'message', { signal }), ended])) as [Answer]
+    if ('error' in message) throw new Error(message.error)
+    return message.result
+  } finally {
+    over.abort()
+  }
 }

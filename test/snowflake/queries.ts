@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
+import { LIST, listValue, VARCHAR } from '@duckdb/node-api'
 import { asSqlFailure, prepareOne, SqlFailure, type Engine, type RowType } from './engine.ts'
-import type { Session } from './dialect.ts'
+import { createdTable, type Session } from './dialect.ts'
 import { storeResult, type StoredResult } from './results.ts'
 
 export type Status = 'RUNNING' | 'SUCCESS' | 'FAILED_WITH_ERROR' | 'ABORTED'
@@ -26,6 +27,8 @@ export interface Query {
 
 export interface Statement {
   readonly sql: string
+  /** What is bound to its marks: the values of many rows, column by column. */
+  readonly bound: readonly (readonly (string | null)[])[]
   readonly tag: string
   readonly sessionId: number
   readonly session: Session
@@ -33,6 +36,9 @@ export interface Statement {
   readonly asynchronous: boolean
   readonly maxChunkBytes: number
 }
+
+/** The only schema in which the role may make tables. */
+const PLANNER_SCHEMA = 'TAILRACE'
 
 export class Queries {
   readonly #engine: Engine
@@ -109,13 +115,20 @@ export class Queries {
     }
   }
 
-  async #execute(query: Query, { session, maxChunkBytes, sql }: Statement): Promise<void> {
+  async #execute(query: Query, { session, sessionId, maxChunkBytes, sql, bound }: Statement): Promise<void> {
     await this.#engine.connected(async (connection) => {
       const { signal } = query.abort
       const interrupt = (): void => connection.interrupt()
+      const made = createdTable(sql)
+      if (made?.temporary === true) session.temporary.set(made.name, `${made.name.slice(0, -1)} of ${sessionId}"`)
       const { statement, rowTypes, waitSeconds } = await prepareOne(connection, sql, session)
+      if (made?.temporary === false && made.schema !== PLANNER_SCHEMA) {
+        const words = `SQL access control error:\nInsufficient privileges to operate on schema '${made.schema}'.`
+        throw new SqlFailure('003001', '42501', words)
+      }
+      bound.forEach((column, i) => statement.bindList(i + 1, listValue(column), LIST(VARCHAR)))
       query.rowTypes = rowTypes
-      if (/\bfrom\b/i.test(sql)) {
+      if (/\bfrom\b|^\s*insert\b/i.test(sql)) {
         if (session.warehouse === null) throw new SqlFailure('000606', '57P03', 'No active warehouse selected in the current session.')
         this.resumedBy.push(sql)
       }

@@ -74,6 +74,7 @@ export class Sessions {
     const session: LiveSession = {
       ...{ id: this.logins, user: request.loginName.toUpperCase(), role, database: request.database, schema: request.schema },
       ...{ token: secret(), masterToken: secret(), expired: false, parameters: new Map(Object.entries(request.parameters)) },
+      temporary: new Map(),
       // A warehouse that is not there is no reason to refuse a login.
       warehouse: request.warehouse?.toUpperCase() === warehouse ? warehouse : null,
     }

@@ -155,7 +155,9 @@ export async function startSnowflake({ port = 0 }: { port?: number } = {}) {
       }
     }
     const own = (input['parameters'] ?? {}) as Record<string, string>
+    const bound = Object.values((input['bindings'] ?? {}) as Record<string, { value: (string | null)[] }>).map(({ value }) => value)
     const query = queries.submit({
+      bound,
       ...{ sql, session, sessionId: session.id, requestId, asynchronous: input['asyncExec'] === true },
       tag: own['QUERY_TAG'] ?? session.parameters.get('QUERY_TAG') ?? '',
       maxChunkBytes: Number(session.parameters.get('CLIENT_RESULT_CHUNK_SIZE') ?? 160) * 1024 * 1024,
@@ -216,6 +218,7 @@ export async function startSnowflake({ port = 0 }: { port?: number } = {}) {
     },
     /** Statements of a test's set-up, in DuckDB's words. */
     set: (sql: string): Promise<void> => engine.set(sql),
+    ask: (sql: string): Promise<string[][]> => engine.ask(sql),
     fault: (fault: Fault): void => faults.add(fault),
     /** Ends everything as a failing server would: queries with an error of its own, sessions, results. */
     fail(): void {

@@ -29,7 +29,7 @@ test('what is wrong is named; no secret is in the error', () => {
     [{ ...base, token: 'hidden-secret', privateKey: encrypted }, /one of privateKey, token and oauth/],
     [{ ...base, token: 'hidden-secret', role: '' }, /role/],
     [{ ...base, token: 'hidden-secret', accessUrl: 'http://proxy.example.com' }, /accessUrl must be https/],
-    [{ ...base, token: 'hidden-secret', plannerSchema: 'planner' }, /plannerSchema: .* not built yet/],
+    [{ ...base, token: 'hidden-secret', plannerSchema: 'a.b.c' }, /plannerSchema must be schema or database.schema/],
     [{ ...base, oauth }, /tokenUrl must be https/],
     [{ ...base, privateKey: 'hidden-secret' }, /privateKey cannot be read/],
     [{ ...base, privateKey: encrypted }, /privateKey cannot be read/],
