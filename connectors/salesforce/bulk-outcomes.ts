@@ -32,7 +32,7 @@ export interface BulkGround {
   readonly table: BulkResultsTable
 }
 
-/** What the results of an ended job mean for one record. */
+/** What the results of an ended job mean for one record. A duplicate rule may only have alerted: Bulk knows no header to pass it. */
 export function bulkOutcome(record: SalesforceRecord, { sent, carried, found, table }: BulkGround): RecordOutcome {
   const { id, op } = record
   if (!carried) return { id, status: 'retry', message: 'a bulk job cannot carry it' }
@@ -44,6 +44,7 @@ export function bulkOutcome(record: SalesforceRecord, { sent, carried, found, ta
   // A removal that is said to be done while the record is there.
   if (result.kind === 'done') return { id, status: op === 'delete' ? 'in_doubt' : 'delivered' }
   if (result.kind === 'unprocessed') return { id, status: 'retry', message: 'the bulk job ended before it' }
+  if (result.error.code === 'DUPLICATES_DETECTED') return { id, status: 'retry', message: 'only a call can say that alerts are passed' }
   const verdict = refusedRecord(sent, { record, remoteId: result.remoteId }, result.error)
   if (verdict.status === 'locked') return { id, status: 'retry', message: `Salesforce put it off (${verdict.error.code})` }
   return verdict.status === 'full' ? { id, status: 'retry', message: "the org's data storage is full" } : verdict

@@ -216,7 +216,7 @@ async function idsOf(
   return new Map([...found].map(([folded, stored]) => [folded, stored.map(({ id }) => id)]))
 }
 
-/** A large result comes in pieces: `Sforce-Locator` names the next one. */
+/** A large result comes in pieces: `Sforce-Locator` names the next one. Of a job that somebody deleted there is none. */
 async function download(
   client: SalesforceClient,
   { job, file, table, gate }: { job: string; file: ResultFile; table: BulkResultsTable; gate: RequestGate },
@@ -236,6 +236,7 @@ async function download(
       receive,
       timeoutMs: BULK_TRANSFER_MS,
     })
+    if (status === 404) return
     if (status >= 300) throw refused(what, status, body)
     await end()
     const next: string | undefined = headers['sforce-locator']

@@ -11,7 +11,7 @@ export const Config = Type.Object(
       minLength: 1,
       description: 'https://login.salesforce.com, https://test.salesforce.com or the org’s My Domain; http:// on loopback for a stand-in',
     }),
-    clientId: Type.String({ minLength: 1, description: 'consumer key of the connected app' }),
+    clientId: Type.String({ minLength: 1, description: 'consumer key of the app (external client app or connected app)' }),
     privateKey: Type.Optional(Type.String({ minLength: 1, description: 'PEM; with username: JWT bearer' })),
     username: Type.Optional(Type.String({ minLength: 1, description: 'user that the app acts as; with privateKey' })),
     clientSecret: Type.Optional(Type.String({ minLength: 1, description: 'alone: client credentials, loginUrl is then the My Domain' })),

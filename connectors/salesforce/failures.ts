@@ -37,7 +37,7 @@ export function failureOf({ status, headers, body }: Answer, { what, writes }: {
   if (status === 401) {
     return fail(
       'auth',
-      `${said}, right after a new log-in: the session is not accepted. Look at the connected app's session policy, at its IP ranges and at the user's login history`,
+      `${said}, right after a new log-in: the session is not accepted. Look at the app's session policy, at its IP ranges and at the user's login history`,
     )
   }
   if (status === 403)

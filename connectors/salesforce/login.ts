@@ -99,7 +99,7 @@ function readSession(status: number, body: JsonObject | null, { grant, login }: 
     throw new ConnectorError(
       'auth',
       'This org rotates refresh tokens: each can be used once, and the next one would have to be stored, but secrets are not stored here. ' +
-        'Log in by JWT bearer (privateKey and username) instead, or switch rotation off in the connected app',
+        'Log in by JWT bearer (privateKey and username) instead, or switch rotation off in the app',
       { code: 'refresh_token_rotation' },
     )
   }
@@ -112,9 +112,9 @@ function readSession(status: number, body: JsonObject | null, { grant, login }: 
 const ADVICE: readonly (readonly [RegExp, string])[] = [
   [
     /hasn't approved this consumer/i,
-    'pre-authorise the connected app for this user (Manage → Permitted Users: admin-approved, then add its profile or permission set)',
+    'pre-authorise the app for this user (its policies → Permitted Users: admin-approved, then add the user’s profile or permission set)',
   ],
-  [/no client credentials user/i, 'choose a run-as user under the connected app’s client credentials flow'],
+  [/no client credentials user/i, 'choose a run-as user under the app’s client credentials flow'],
   [/not supported on this domain/i, 'client credentials work at the org’s My Domain only: set loginUrl to https://….my.salesforce.com'],
   [
     /audience|assertion|jwt/i,
@@ -124,7 +124,7 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
     /expired access\/refresh token|expired authorization|inactive user/i,
     'the connection was revoked or the user is inactive: authorise the app again, or use JWT bearer',
   ],
-  [/ip restricted|ip address/i, 'allow this network in the connected app’s or profile’s IP ranges'],
+  [/ip restricted|ip address/i, 'allow this network in the app’s or profile’s IP ranges'],
 ]
 
 function refusal(status: number, body: JsonObject | null, grant: string): ConnectorError {
@@ -135,9 +135,7 @@ function refusal(status: number, body: JsonObject | null, grant: string): Connec
     return new ConnectorError('unreachable', `Salesforce could not log us in (${status})`, { code })
   const words = textAt(body, 'error_description') ?? ''
   const known = ADVICE.find(([sign]) => sign.test(words))?.[1]
-  const byCode = /client/.test(code)
-    ? 'clientId or clientSecret is wrong; copy both from the connected app'
-    : 'check the connected app and the user it acts as'
+  const byCode = /client/.test(code) ? 'clientId or clientSecret is wrong; copy both from the app' : 'check the app and the user it acts as'
   const said = `Salesforce refused the log-in by ${grant} (${status} ${code})`
   if (code === 'login_rate_exceeded' || /login rate/i.test(words)) return new ConnectorError('unreachable', said, { code })
   return new ConnectorError('auth', `${said}: ${known ?? byCode}`, { code })

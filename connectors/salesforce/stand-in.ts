@@ -79,6 +79,8 @@ export function salesforceStandIn({ now = Date.now }: { readonly now?: () => num
 
   return {
     slug: 'salesforce',
+    // jsforce asks for bulk jobs there.
+    root: 'services',
     handle(request) {
       if (request.path.startsWith('/services/oauth2/')) return refusing(() => route(request))
       const answer = refusing(() => route(request))

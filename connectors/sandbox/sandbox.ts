@@ -63,8 +63,10 @@ export function createSandbox({ standIns, latencyMs = 0 }: SandboxOptions): Sand
 
 async function serve(state: SandboxState, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
   const url = new URL(incoming.url ?? '/', 'http://sandbox')
-  const [, slug = '', rest = ''] = /^\/([^/]*)(.*)$/.exec(url.pathname) ?? []
-  const [method, path] = [incoming.method ?? 'GET', rest === '' ? '/' : rest]
+  const [, first = '', rest = ''] = /^\/([^/]*)(.*)$/.exec(url.pathname) ?? []
+  const atRoot = [...state.standIns.values()].find(({ root }) => root === first)
+  const slug = atRoot?.slug ?? first
+  const [method, path] = [incoming.method ?? 'GET', atRoot ? url.pathname : rest === '' ? '/' : rest]
   const head = { method, path, query: url.searchParams, headers: incoming.headers }
   const standIn = state.standIns.get(slug)
   const fault = standIn === undefined ? null : state.faults.next(slug, method, path)

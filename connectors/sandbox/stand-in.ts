@@ -50,6 +50,8 @@ export interface StoredRecord {
 export interface StandIn {
   /** First segment of its addresses: `/slug/…`. */
   readonly slug: string
+  /** First segment of what the vendor's own client asks for at the host's root, whatever its base address; it stays in the path. */
+  readonly root?: string
   handle(request: StandInRequest): StandInAnswer | Promise<StandInAnswer>
   report(): StandInReport
   /** Stored records, of one object or of all, removed ones absent. */

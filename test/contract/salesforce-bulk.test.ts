@@ -16,13 +16,7 @@ const fieldsOf = (record: { readonly fields: unknown } | undefined): Record<stri
 describe('salesforce bulk', { timeout: 120_000 }, () => {
   let ageMs = 0
   const standIn: StandIn = salesforceStandIn({ now: () => Date.now() - ageMs })
-  // The vendor's client asks for jobs at the root of the instance's host.
-  const atRoot: StandIn = {
-    ...standIn,
-    slug: 'services',
-    handle: (request) => standIn.handle({ ...request, path: `/services${request.path}` }),
-  }
-  const sandbox = createSandbox({ standIns: [standIn, atRoot] })
+  const sandbox = createSandbox({ standIns: [standIn] })
   let url = ''
   let token = ''
   let bulk: BulkLoader

@@ -12,7 +12,7 @@ import {
   wanted,
   withWorkflow,
 } from '../harness/accounts.ts'
-import { accept, report } from '../harness/contacts.ts'
+import { accept, elsewhere, report } from '../harness/contacts.ts'
 import { startStack, type Role, type Run, type Stack } from '../harness/stack.ts'
 
 /** Bulk jobs whose worker, run or day ends before they do. Counted at the destination. */
@@ -94,6 +94,19 @@ describe('bulk, ended early', { timeout: 900_000 }, () => {
     succeeded(await stack.run('accounts'), { added: COUNT / 2, unchanged: COUNT / 2, delivered: COUNT / 2 })
     await exactlyOnce(stack, COUNT)
   })
+
+  for (const fate of ['aborted', 'aborted and deleted'])
+    test(`${fate} by an administrator while it writes: what the job did is known, the rest goes by calls`, async () => {
+      await settings(stack, { bulkHold: true })
+      const id = await accept(stack, 'accounts')
+      await reached(stack, { InProgress: 1 })
+      const { records } = (await elsewhere(stack, 'GET', '/jobs/ingest')) as { records: { id: string }[] }
+      const job = `/jobs/ingest/${records[0]?.id ?? ''}`
+      await elsewhere(stack, 'PATCH', job, { state: 'Aborted' })
+      if (fate !== 'aborted') await elsewhere(stack, 'DELETE', job)
+      succeeded(await stack.ended(id), { delivered: COUNT })
+      await exactlyOnce(stack, COUNT)
+    })
 
   test('a session that is refused for good while its job writes: the run says what to do, the next one looks first', async () => {
     await settings(stack, { bulkHold: true })

@@ -74,6 +74,14 @@ describe('bulk', { timeout: 900_000 }, () => {
     assert.equal((await report(stack, 'salesforce')).totals.repeated, 0)
   })
 
+  test('alerts of duplicate rules, which a job cannot pass, are passed by a call', async () => {
+    await settings(stack, { duplicateAlerts: ['Account 7', 'Account 407'] })
+    succeeded(await stack.run('accounts'), { delivered: COUNT })
+    await exactlyOnce(stack, COUNT)
+    const { requests } = await report(stack, 'salesforce')
+    assert.equal(requests.find(({ path }) => path.includes('composite'))?.count, 2)
+  })
+
   test('records that the job refuses are rejected by their own words; the rest goes on', async () => {
     await settings(stack, {
       rowFaults: [{ key: 'Account 7', statusCode: 'FIELD_CUSTOM_VALIDATION_EXCEPTION', message: 'no: Account 7 is closed', times: 1 }],

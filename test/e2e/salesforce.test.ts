@@ -1,6 +1,18 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
-import { accept, addContacts, createContacts, documents, fault, held, outcome, report, some, wanted } from '../harness/contacts.ts'
+import {
+  accept,
+  addContacts,
+  createContacts,
+  documents,
+  elsewhere,
+  fault,
+  held,
+  outcome,
+  report,
+  some,
+  wanted,
+} from '../harness/contacts.ts'
 import { startStack, type Stack } from '../harness/stack.ts'
 
 /** Salesforce through the whole product, in every mode. Counted at the destination. */
@@ -39,23 +51,11 @@ describe('salesforce', { timeout: 240_000 }, () => {
     const response = await fetch(`${stack.sandbox.url}/_sandbox/settings`, { method: 'POST', body: JSON.stringify({ salesforce: given }) })
     assert.ok(response.ok, await response.text())
   }
-  /** What another hand does in the org. */
-  const elsewhere = async (method: string, path: string, body: object): Promise<void> => {
-    const form = new URLSearchParams({ grant_type: 'client_credentials', client_id: 'another', client_secret: 'another' })
-    const session = await fetch(`${stack.sandbox.url}/salesforce/services/oauth2/token`, { method: 'POST', body: form })
-    const { access_token: token } = (await session.json()) as { access_token: string }
-    const response = await fetch(`${stack.sandbox.url}/salesforce/services/data/v66.0${path}`, {
-      method,
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    })
-    assert.ok(response.ok, await response.text())
-  }
 
   test('mirror: what arrives, changes, is renamed and leaves; a record of another hand stays', async () => {
     await stack.apply(documents(stack, 'salesforce'))
     assert.deepEqual(outcome(await stack.run('contacts')), { ...counts, state: 'succeeded', added: 30, delivered: 30 })
-    await elsewhere('POST', '/sobjects/Contact', { LastName: 'Stranger', External_Id__c: 'stranger' })
+    await elsewhere(stack, 'POST', '/sobjects/Contact', { LastName: 'Stranger', External_Id__c: 'stranger' })
     await stack.warehouse.query(`
       update contacts set name = 'two' where id = 1;
       update contacts set email = 'moved@example.com' where id = 2;
@@ -86,7 +86,7 @@ describe('salesforce', { timeout: 240_000 }, () => {
   })
 
   test('insert creates what is not there and leaves alone what is; a lost answer creates nothing twice', async () => {
-    await elsewhere('POST', '/sobjects/Contact', { LastName: 'theirs', External_Id__c: 'Person1@example.com' })
+    await elsewhere(stack, 'POST', '/sobjects/Contact', { LastName: 'theirs', External_Id__c: 'Person1@example.com' })
     await stack.apply(documents(stack, 'salesforce', { mode: 'insert' }))
     await fault(stack, { on: 'salesforce', method: 'POST', path: 'composite/sobjects', do: 'reset_mid_body' })
     const run = await stack.run('contacts')
@@ -97,7 +97,8 @@ describe('salesforce', { timeout: 240_000 }, () => {
   })
 
   test('update writes what is there; what is not is rejected as missing', async () => {
-    for (const n of [1, 2]) await elsewhere('POST', '/sobjects/Contact', { LastName: 'theirs', External_Id__c: `person${n}@example.com` })
+    for (const n of [1, 2])
+      await elsewhere(stack, 'POST', '/sobjects/Contact', { LastName: 'theirs', External_Id__c: `person${n}@example.com` })
     await stack.apply(documents(stack, 'salesforce', { mode: 'update' }))
     await fault(stack, { on: 'salesforce', method: 'PATCH', path: 'composite/sobjects', do: 'truncate' })
     const run = await stack.run('contacts')
@@ -110,7 +111,7 @@ describe('salesforce', { timeout: 240_000 }, () => {
   })
 
   test('parents by their external id: what has one is linked, what has none waits under rejections', async () => {
-    await elsewhere('POST', '/sobjects/Account', { Name: 'Acme', External_Id__c: 'person1@example.com' })
+    await elsewhere(stack, 'POST', '/sobjects/Account', { Name: 'Acme', External_Id__c: 'person1@example.com' })
     const fields = { External_Id__c: 'email', LastName: 'name', 'Account.External_Id__c': 'email' }
     await stack.apply(documents(stack, 'salesforce', { mode: 'upsert', fields }))
     await stack.warehouse.query('delete from contacts where id > 2')

@@ -124,6 +124,21 @@ export async function exactlyOnce(stack: Stack, system: System, versions: number
   else assert.equal(totals.repeated, 0)
 }
 
+/** What another hand does in the Salesforce org; gives the answer. `path` is after the version. */
+export async function elsewhere(stack: Stack, method: string, path: string, body?: object): Promise<unknown> {
+  const form = new URLSearchParams({ grant_type: 'client_credentials', client_id: 'another', client_secret: 'another' })
+  const session = await fetch(`${stack.sandbox.url}/salesforce/services/oauth2/token`, { method: 'POST', body: form })
+  const { access_token: token } = (await session.json()) as { access_token: string }
+  const response = await fetch(`${stack.sandbox.url}/salesforce/services/data/v66.0${path}`, {
+    method,
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
+  const text = await response.text()
+  assert.ok(response.ok, text)
+  return text === '' ? null : JSON.parse(text)
+}
+
 /** Knobs of the sandbox's stand-ins, by slug. */
 export async function settings(stack: Stack, change: object): Promise<void> {
   const response = await fetch(`${stack.sandbox.url}/_sandbox/settings`, { method: 'POST', body: JSON.stringify(change) })

@@ -152,15 +152,15 @@ test('outcomes: silence is doubt, what was not done is open, what is gone is rem
   const table = await tableOf('Ext__c', {
     successfulResults: '"Ext__c"\n"done"\n"001000000000001"\n',
     failedResults:
-      '"sf__Error","Ext__c"\n"UNABLE_TO_LOCK_ROW:unable:--","locked"\n"STRING_TOO_LONG:Name: too large: secret:Name --","bad"\n',
+      '"sf__Error","Ext__c"\n"UNABLE_TO_LOCK_ROW:unable:--","locked"\n"STRING_TOO_LONG:Name: too large: secret:Name --","bad"\n"DUPLICATES_DETECTED:Use one of these records?:--","twin"\n',
     unprocessedrecords: '"Ext__c"\n"late"\n',
   })
   const sent = { inputs: [], match: 'Ext__c', mode: 'upsert' } as const
   const of = (key: string, more: object = {}, op: 'upsert' | 'delete' = 'upsert') =>
     bulkOutcome({ ...record({ Ext__c: key, Name: 'secret' }), op }, { sent, carried: true, found: null, table, ...more })
   assert.deepEqual(
-    ['done', 'late', 'locked', 'nobody'].map((key) => of(key).status),
-    ['delivered', 'retry', 'retry', 'in_doubt'],
+    ['done', 'late', 'locked', 'twin', 'nobody'].map((key) => of(key).status),
+    ['delivered', 'retry', 'retry', 'retry', 'in_doubt'],
   )
   const bad = of('bad')
   assert.ok(
