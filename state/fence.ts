@@ -156,7 +156,7 @@ export async function beginDelivery(db: pg.Pool, run: string): Promise<void> {
        update sync_state s set generation = r.generation, compacted_seq = 0, baseline_id = r.baseline_id, key_parts = r.key_parts
        from r where s.sync = r.sync and s.active_run = r.id and r.moves
      ),
-     o as (delete from baseline_segment b using r where b.sync = r.sync and r.moves),
+     o as (delete from baseline_segment b using r where b.sync = r.sync and r.moves and b.generation <> r.generation),
      d as (delete from doubt d using r where d.sync = r.sync and r.moves),
      m as (delete from stale_match m using r where m.sync = r.sync and r.moves),
      j as (delete from rejection j using r where j.sync = r.sync and r.moves and j.run <> r.id),

@@ -8,7 +8,8 @@ import type { Deps } from '../deps.ts'
 import type { RunDefinition } from '../definition.ts'
 import { effect } from '../failpoints.ts'
 import { displayKey } from './batch.ts'
-import { ComparePass, type InvalidRow, type PlannedRow, type PlanSink } from './pass.ts'
+import { ComparePass } from './pass.ts'
+import type { InvalidRow, PlannedRow, PlanSink } from './plan-sink.ts'
 import type { PassGround } from './open-pass.ts'
 import type { PlanResult } from './result.ts'
 
@@ -132,6 +133,7 @@ class AdoptSink implements PlanSink {
   holds(): void {}
   settled(): void {}
   currentAgain(): void {}
+  keepsMatch(): void {}
   mayStillWrite(): void {}
   unknown(): void {}
   certain(): void {}

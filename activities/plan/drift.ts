@@ -4,7 +4,7 @@ import type { RunDefinition } from '../definition.ts'
 import { Gate } from '../deliver/gate.ts'
 import { recordLine } from './batch.ts'
 import type { PassGround } from './open-pass.ts'
-import type { PlannedRow } from './pass.ts'
+import type { PlannedRow } from './plan-sink.ts'
 import type { StagingSink } from './staging-sink.ts'
 
 /**

@@ -7,7 +7,8 @@ import { matchColumn, type RunDefinition } from '../definition.ts'
 import type { Differences } from './differences.ts'
 import { fingerprinter } from './fingerprint.ts'
 import { compileMapping, type RowMapper } from './map.ts'
-import { ComparePass, type PlanSink } from './pass.ts'
+import { ComparePass } from './pass.ts'
+import type { PlanSink } from './plan-sink.ts'
 
 /** What a pass over a model needs, opened once for plan, preview and adopt alike. */
 export interface PassGround {

@@ -215,7 +215,7 @@ async function holdersInBaseline(
   const reader = new BaselineReader(snapshot, { sync: definition.sync, generation, cursorName: 'holders' })
   for (let ordinal = 0; await reader.next(); ordinal++) {
     const entry = reader.current
-    if (!entry) continue
+    if (!entry || sink.keptOrdinals.has(ordinal)) continue
     const match = entry.match ?? ground.reading.keyCodec.decode(entry.key)[0] ?? ''
     const hash = hashMatch(match)
     if (!sink.matchFilter.mayHave(hash)) continue

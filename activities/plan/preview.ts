@@ -5,7 +5,7 @@ import type { Deps } from '../deps.ts'
 import { defineRun } from '../prepare/define.ts'
 import { displayKey } from './batch.ts'
 import { comparePass, openGround, withSnapshot } from './open-pass.ts'
-import type { InvalidRow, PlannedRow, PlanSink, RemovalCandidate } from './pass.ts'
+import type { InvalidRow, PlannedRow, PlanSink, RemovalCandidate } from './plan-sink.ts'
 
 export interface PreviewedChange {
   readonly op: 'added' | 'changed' | 'removed' | 'invalid'
@@ -81,6 +81,7 @@ class PreviewSink implements PlanSink {
   holds(): void {}
   settled(): void {}
   currentAgain(): void {}
+  keepsMatch(): void {}
   mayStillWrite(): void {}
   unknown(): void {}
   certain(): void {}

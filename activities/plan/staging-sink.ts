@@ -7,7 +7,7 @@ import { keepHashes } from '../../state/warehouse-hashes.ts'
 import { effect } from '../failpoints.ts'
 import { BatchBuilder, displayKey, recordLine, type StagedRecord } from './batch.ts'
 import { GroupedBatches, type GroupedBatch } from './grouping.ts'
-import type { InvalidRow, PlannedRow, PlanSink, RemovalCandidate } from './pass.ts'
+import type { InvalidRow, PlannedRow, PlanSink, RemovalCandidate } from './plan-sink.ts'
 import { BitSet, HashFilter } from './seen.ts'
 
 /** Batches written in one statement; keeps outstanding memory flat and the plan ahead of the warehouse. */
@@ -45,6 +45,8 @@ export class StagingSink implements PlanSink {
   readonly certainKeys: Buffer[] = []
   readonly matchFilter = new HashFilter()
   readonly unchangedOrdinals = new BitSet()
+  /** Entries whose key is planned with the same match value. */
+  readonly keptOrdinals = new BitSet()
   upsertBatches = 0
   removeBatches = 0
   /** Set for a verify run: looks at rows that did not change. */
@@ -247,6 +249,10 @@ export class StagingSink implements PlanSink {
   unchanged(ordinal: number, row: Buffer, start: number, end: number): void {
     this.unchangedOrdinals.add(ordinal)
     this.drift?.look(ordinal, row.subarray(start, end))
+  }
+
+  keepsMatch(ordinal: number): void {
+    this.keptOrdinals.add(ordinal)
   }
 
   holds(match: string): void {

@@ -8,7 +8,8 @@ import { compactBaseline, insertSegments } from '../../state/compaction.ts'
 import { migrate } from '../../state/migrate.ts'
 import { REMOVED, SegmentWriter, unpack } from '../../state/segment.ts'
 import { fingerprinter } from '../../activities/plan/fingerprint.ts'
-import { ComparePass, type PlanSink } from '../../activities/plan/pass.ts'
+import { ComparePass } from '../../activities/plan/pass.ts'
+import type { PlanSink } from '../../activities/plan/plan-sink.ts'
 import { freshDatabase, type TestDatabase } from '../harness/database.ts'
 
 let db: TestDatabase
@@ -58,6 +59,7 @@ async function outcome(rows: readonly [number, string][], generation: number, bl
     holds: () => {},
     settled: () => {},
     currentAgain: () => {},
+    keepsMatch: () => {},
     mayStillWrite: () => {},
     unknown: () => {},
     certain: () => {},

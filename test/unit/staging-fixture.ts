@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import type pg from 'pg'
 import { unpackLines } from '../../activities/plan/batch.ts'
-import type { PlannedRow } from '../../activities/plan/pass.ts'
+import type { PlannedRow } from '../../activities/plan/plan-sink.ts'
 import { StagingSink } from '../../activities/plan/staging-sink.ts'
 import type { BookEntry } from '../../state/books.ts'
 import { PlanTables } from '../../state/plan-tables.ts'
