@@ -19,6 +19,8 @@ RUN npm prune --omit=dev --omit=optional --ignore-scripts
 RUN cd node_modules/@temporalio/core-bridge && rm -r sdk-core && cd releases && ls | grep -vx "$(uname -m)-unknown-linux-gnu" | xargs rm -r
 # What only compilers and debuggers read (45 MB).
 RUN find node_modules -type f \( -name '*.map' -o -name '*.ts' -o -name '*.?ts' -o -name '*.md' \) -delete
+# A browser's half of the login to Azure, which Snowflake's driver brings along (8 MB).
+RUN rm -r node_modules/@azure/msal-browser
 
 # glibc, because Temporal's core has no build for musl; not the node image, which brings npm, yarn and 67 MB of headers.
 FROM debian:trixie-slim
