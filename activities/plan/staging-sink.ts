@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { stageBatches, type StagedBatch } from '../../state/staging.ts'
 import type { NewRejection } from '../../state/settle.ts'
-import type { DoubtRow, EndingRow, MatchRow, PlanTables, RemovalRow } from '../../state/plan-tables.ts'
+import type { PlanTables, RemovalRow } from '../../state/plan-tables.ts'
 import { REMOVED, SegmentWriter, type PackedSegment } from '../../state/segment.ts'
 import { keepHashes } from '../../state/warehouse-hashes.ts'
 import { effect } from '../failpoints.ts'
@@ -9,10 +9,10 @@ import { BatchBuilder, displayKey, recordLine, type StagedRecord } from './batch
 import { GroupedBatches, type GroupedBatch } from './grouping.ts'
 import type { InvalidRow, PlannedRow, PlanSink, RemovalCandidate } from './plan-sink.ts'
 import { BitSet, HashFilter } from './seen.ts'
+import { TableRows } from './table-rows.ts'
 
 /** Batches written in one statement; keeps outstanding memory flat and the plan ahead of the warehouse. */
 const BATCHES_A_WRITE = 16
-const ROWS_A_WRITE = 2000
 const HASHES_A_BLOCK = 1000
 
 /** Reads unchanged rows back at the destination, a batch at a time. */
@@ -20,16 +20,6 @@ export interface DriftWatch {
   look(ordinal: number, row: Buffer): void
   due(): boolean
   readBack(): Promise<void>
-}
-
-/** What is written down now and then while a plan is made. */
-interface Found {
-  readonly staged: readonly StagedBatch[]
-  readonly matches: readonly MatchRow[]
-  readonly removals: readonly RemovalRow[]
-  readonly doubts: readonly DoubtRow[]
-  readonly endings: readonly EndingRow[]
-  readonly hashes: readonly PackedSegment[]
 }
 
 /** `hash` of its folded match value; null where none is checked. */
@@ -70,10 +60,7 @@ export class StagingSink implements PlanSink {
   readonly #grouped: GroupedBatches<PlannedRecord> | null
   readonly #encodeMatch: (match: string) => string
   #staged: StagedBatch[] = []
-  #matches: MatchRow[] = []
-  #removals: RemovalRow[] = []
-  #doubts: DoubtRow[] = []
-  #endings: EndingRow[] = []
+  #rows = new TableRows()
   #invalidBatches = 0
   readonly #hashWriter = new SegmentWriter(true)
   #hashes: PackedSegment[] = []
@@ -124,45 +111,26 @@ export class StagingSink implements PlanSink {
 
   get full(): boolean {
     return (
-      this.#staged.length >= BATCHES_A_WRITE ||
-      this.#matches.length >= ROWS_A_WRITE ||
-      this.#removals.length >= ROWS_A_WRITE ||
-      this.#doubts.length >= ROWS_A_WRITE ||
-      this.#endings.length >= ROWS_A_WRITE ||
-      this.#hashes.length >= BATCHES_A_WRITE ||
-      (this.drift?.due() ?? false)
+      this.#staged.length >= BATCHES_A_WRITE || this.#rows.full || this.#hashes.length >= BATCHES_A_WRITE || (this.drift?.due() ?? false)
     )
   }
 
   /** Starts a write and waits for the one before only: the pass goes on while the database stores batches (idle 7 % of a plan, not 30 %). */
   async drain(): Promise<void> {
     if (this.drift?.due()) await this.drift.readBack()
-    const found: Found = {
-      staged: this.#staged,
-      matches: this.#matches,
-      removals: this.#removals,
-      doubts: this.#doubts,
-      endings: this.#endings,
-      hashes: this.#hashes,
-    }
+    const [staged, rows, hashes] = [this.#staged, this.#rows, this.#hashes]
     this.#staged = []
-    this.#matches = []
-    this.#removals = []
-    this.#doubts = []
-    this.#endings = []
+    this.#rows = new TableRows()
     this.#hashes = []
     await this.#writing
-    this.#writing = this.#write(found)
+    this.#writing = this.#write(staged, rows, hashes)
     // Whoever waits for it next gets its error.
     this.#writing.catch(() => undefined)
   }
 
-  async #write({ staged, matches, removals, doubts, endings, hashes }: Found): Promise<void> {
+  async #write(staged: readonly StagedBatch[], rows: TableRows, hashes: readonly PackedSegment[]): Promise<void> {
     if (staged.length > 0) await effect('stage', () => stageBatches(this.#client, this.#ids.run, this.#ids.plan, staged))
-    await this.#tables.addMatches(matches)
-    await this.#tables.addRemovals(removals)
-    await this.#tables.addDoubts(doubts)
-    await this.#tables.addEndings(endings)
+    await rows.write(this.#tables)
     if (hashes.length > 0) await effect('keep-hashes', () => keepHashes(this.#client, this.#ids.sync, hashes))
   }
 
@@ -206,7 +174,7 @@ export class StagingSink implements PlanSink {
 
   /** Notes which batch writes the record's match value. */
   #writes({ hash, key }: PlannedRecord, seq: number): void {
-    if (hash) this.#matches.push({ hash, key, seq, role: 'p' })
+    if (hash) this.#rows.matches.push({ hash, key, seq, role: 'p' })
   }
 
   removal(candidate: RemovalCandidate): void {
@@ -214,7 +182,7 @@ export class StagingSink implements PlanSink {
     const hash = this.#hashMatch && match !== null ? this.#hashMatch(match) : null
     if (hash) this.matchFilter.add(hash)
     if (renames && match !== null) this.renamed.push({ key, match })
-    this.#removals.push({
+    this.#rows.removals.push({
       key,
       match,
       hash,
@@ -261,16 +229,16 @@ export class StagingSink implements PlanSink {
 
   /** The key of a holder does not matter: it is another row than any planned one. */
   holdsHash(hash: Uint8Array, role: 'h' | 'a' = 'h'): void {
-    this.#matches.push({ hash, key: Buffer.alloc(0), seq: -1, role })
+    this.#rows.matches.push({ hash, key: Buffer.alloc(0), seq: -1, role })
   }
 
   /** A baseline entry that is not its key's row as it stands; it ends if another row has its match value. */
   mayEnd(hash: Uint8Array, key: Buffer, match: string): void {
-    this.#endings.push({ hash, key, match })
+    this.#rows.endings.push({ hash, key, match })
   }
 
   unknown(key: Buffer, match: string | null): void {
-    this.#endings.push({ hash: null, key, match })
+    this.#rows.endings.push({ hash: null, key, match })
   }
 
   certain(key: Buffer): void {
@@ -279,7 +247,7 @@ export class StagingSink implements PlanSink {
 
   mayStillWrite(key: Buffer, match: string, waitMs: number): void {
     const hash = this.#hashMatch?.(match)
-    if (hash) this.#doubts.push({ hash, key, waitMs })
+    if (hash) this.#rows.doubts.push({ hash, key, waitMs })
   }
 
   settled(id: Buffer): void {
