@@ -29,6 +29,13 @@ describe('from Snowflake', { timeout: 600_000 }, () => {
       ...sync('contacts', 'select id, email, name, seen, score from contacts'),
       // Takes three seconds wherever it stands.
       ...sync('slow', 'select c.id, c.email, c.name, c.seen, c.score from contacts c, (select system$wait(3) as waited) w'),
+      {
+        kind: 'Source',
+        name: 'inside',
+        connector: 'snowflake',
+        config: { ...config, token: '${env:SNOWFLAKE_TOKEN}', plannerSchema: 'tailrace' },
+      },
+      ...sync('compared', 'select id, email, name, seen, score from compared', 'inside'),
       ...sync('endless', 'select c.id, c.email, c.name, c.seen, c.score from contacts c, (select system$wait(120) as waited) w'),
     ])
   })
@@ -37,8 +44,8 @@ describe('from Snowflake', { timeout: 600_000 }, () => {
     await snowflake.close()
   })
 
-  const sync = (name: string, sql: string): object[] => [
-    { kind: 'Model', name, source: 'snow', sql, primaryKey: 'id' },
+  const sync = (name: string, sql: string, source = 'snow'): object[] => [
+    { kind: 'Model', name, source, sql, primaryKey: 'id' },
     {
       kind: 'Destination',
       name: `${name}-target`,
@@ -151,6 +158,25 @@ describe('from Snowflake', { timeout: 600_000 }, () => {
     const run = await stack.run('contacts')
     assert.deepEqual([run.state, run.counts['read'], run.counts['removed']], ['succeeded', 1999, 0], JSON.stringify(run))
     assert.equal((await paid(run.id)).length, 2)
+  })
+
+  test('compared inside: one changed row is all that leaves Snowflake, and a worker that dies there changes nothing', async () => {
+    await snowflake.set('create schema tailrace; create table compared as select * from contacts')
+    const { body } = await stack.call('POST', '/v1/sources/inside/check')
+    assert.match(String(body['detail']), /compares in schema "TAILRACE"$/)
+    const [{ n: rows } = { n: 0 }] = (await snowflake.ask('select count(*) from compared')).map(([n]) => ({ n: Number(n) }))
+    assert.equal((await stack.run('compared', {})).counts['delivered'], rows)
+    await snowflake.set(`update compared set name = 'inside' where id = 7; delete from compared where id = 9`)
+    await worker.arm('after-copy-advance=kill')
+    const id = String((await stack.call('POST', '/v1/syncs/compared/runs', {})).body['id'])
+    await worker.ended
+    worker = await stack.start('worker')
+    const { state, counts } = await stack.ended(id)
+    assert.deepEqual([state, counts['unchanged'], counts['changed'], counts['removed']], ['succeeded', rows - 2, 1, 1])
+    const { rows: kept } = await stack.state.query<{ size: number }>(`select size from warehouse_hash where sync = 'compared'`)
+    assert.deepEqual(kept, [{ size: 1 }], 'hashes come with rows that leave')
+    const steps = (await paid(id)).map(({ tag }) => (JSON.parse(tag) as { step: string }).step)
+    assert.equal(steps.filter((step) => step === 'plan').length, 1, 'the model was queried once')
   })
 
   test('what is left: no session but those of killed workers, no report about us, no secret in what was printed', async () => {
