@@ -7,6 +7,7 @@ import { freePort } from '../../server/embedded/port.ts'
 import { runMigrate } from '../../server/migrate.ts'
 import { workerSettings } from '../../server/settings.ts'
 import { freshDatabase } from './database.ts'
+import { watchForLeaks } from './leaks.ts'
 
 const CLI = new URL('../../dist/server/main.js', import.meta.url)
 
@@ -14,6 +15,8 @@ const CLI = new URL('../../dist/server/main.js', import.meta.url)
 export interface Role {
   readonly process: ChildProcess
   output(): string
+  /** Secrets and row values that it printed (test/harness/leaks.ts). */
+  readonly leaks: readonly string[]
   /** Resolves when it has ended, however. */
   readonly ended: Promise<void>
   kill(): Promise<void>
@@ -123,6 +126,8 @@ export async function startStack(extraEnv: Record<string, string> = {}, own: Own
       await Promise.all(roles.map((role) => role.kill()))
       await sandbox.close()
       await Promise.all([state.drop(), warehouse.drop()])
+      const leaks = roles.flatMap((role) => role.leaks)
+      if (leaks.length > 0) throw new Error(`a process printed a secret or a row value: …${leaks.join('…\n…')}…`)
     },
   }
 }
@@ -143,6 +148,7 @@ export interface Run {
 async function startRole(cli: string | URL, verb: string, env: Record<string, string>): Promise<Role> {
   // Without the arguments of the runner: tsx doubled the CPU of every start (0.8 to 1.7 s).
   const child = fork(cli, [verb], { env, execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  const leaks = watchForLeaks(child, env)
   let output = ''
   for (const stream of [child.stdout, child.stderr])
     stream?.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-20_000)))
@@ -159,6 +165,7 @@ async function startRole(cli: string | URL, verb: string, env: Record<string, st
   return {
     process: child,
     output: () => output,
+    leaks,
     ended: exited.then(() => undefined),
     async arm(failpoints) {
       const answered = once(child, 'message')
