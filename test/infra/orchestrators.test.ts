@@ -16,7 +16,10 @@ const missing = await python('import sys; assert sys.version_info >= (3, 9)').th
   () => 'no Python 3.9 or newer on PATH',
 )
 
-/** The examples' HTTP part against a real API and worker. Airflow and Dagster themselves are not installed here; their files are parsed. */
+/**
+ * The examples' HTTP part against a real API and worker. Airflow and Dagster themselves are not installed here: their files are parsed,
+ * and ran once (infra/WALKED.md).
+ */
 describe('examples/orchestrators', { skip: missing }, () => {
   let stack: Stack
   before(async () => {
