@@ -37,6 +37,8 @@ const ABOUT = {
 }
 
 const PLACES = ['first', 'middle', 'last'] as const
+/** How often a job is asked for its state is a matter of time: which request will be the last cannot be told before. */
+const WITHOUT_LAST = 'job, state'
 
 describe('faults', { concurrency: 3 }, () => {
   for (const destination of CRASH_DESTINATIONS) {
@@ -46,7 +48,14 @@ describe('faults', { concurrency: 3 }, () => {
     const cells = faults.flatMap(([row, fault]) =>
       courses.flatMap((course) =>
         Object.keys(course.requests).flatMap((kind) =>
-          PLACES.map((place) => ({ row, fault, course, kind, place, name: `${row}, ${place} ${kind}` })),
+          PLACES.filter((place) => place !== 'last' || kind !== WITHOUT_LAST).map((place) => ({
+            row,
+            fault,
+            course,
+            kind,
+            place,
+            name: `${row}, ${place} ${kind}`,
+          })),
         ),
       ),
     )
