@@ -94,6 +94,9 @@ const RECORDINGS: Record<Case, (ground: Ground, name: Case) => Promise<WorkflowH
   async 'several-ranges'(ground, name) {
     return (await sync(ground, name, { rows: 450, webhook: true })).run()
   },
+  async 'eight-ranges'(ground, name) {
+    return (await sync(ground, name, { rows: 450, webhook: true })).run()
+  },
   async 'lost-answer'(ground, name) {
     const { run } = await sync(ground, name, { destination: { lostRequestSeconds: 4 } })
     await ground.fault({ on: 'hubspot', path: BATCH, do: 'drop_after' })

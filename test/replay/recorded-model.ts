@@ -27,6 +27,7 @@ export const CASES = [
   'plain',
   'no-change',
   'several-ranges',
+  'eight-ranges',
   'lost-answer',
   'held-approved',
   'held-rejected',

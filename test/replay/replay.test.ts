@@ -83,6 +83,7 @@ test('the cases are what they say: each history has the steps and the end of its
     plain: 'COMPLETED',
     'no-change': 'COMPLETED',
     'several-ranges': 'COMPLETED',
+    'eight-ranges': 'COMPLETED',
     'lost-answer': 'TIMER_FIRED COMPLETED',
     'held-approved': 'WORKFLOW_EXECUTION_UPDATE_ACCEPTED COMPLETED',
     'held-rejected': 'WORKFLOW_EXECUTION_UPDATE_ACCEPTED COMPLETED',
@@ -118,14 +119,14 @@ test('the runs by bulk jobs went by them, and began each job once', async () => 
 })
 
 test('a run of 100,000 changed records stays within 150 events, by what its ranges cost here', async () => {
-  const { events } = await load('several-ranges')
+  const { events } = await load('eight-ranges')
   const ranges = events.filter((event) => event.activityTaskScheduledEventAttributes?.activityType.name === 'deliver')
-  // 450 batches of one record each, in ranges of 100 batches.
-  assert.equal(ranges.length, 5)
+  // 450 batches of one record each, in ranges of 64 batches.
+  assert.equal(ranges.length, 8)
   const inputs = ranges.map(({ activityTaskScheduledEventAttributes }) => [...textsOf(activityTaskScheduledEventAttributes?.input)].join())
   assert.ok(
-    inputs.some((input) => input.includes('"fromSeq":300,"toSeq":399')),
-    'a range is 100 batches',
+    inputs.some((input) => input.includes('"fromSeq":320,"toSeq":383')),
+    'a range is 64 batches',
   )
   // Scheduled, started, completed, and at most a workflow task (scheduled, started, completed) for each completion.
   const eventsARange = 6
