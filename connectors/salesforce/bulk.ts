@@ -122,7 +122,11 @@ export function bulkLoader({
 
     async close(job, gate) {
       const { status, body } = await jobCall('PATCH', job, gate, 'the start of a bulk job', { state: 'UploadComplete' })
-      if (status >= 300 && (await state(job, gate)).state === 'open') throw refused('the start of a bulk job', status, body)
+      const said = isObject(body) ? textAt(body, 'state') : null
+      if (status < 300 && said !== null && said !== 'Open') return
+      if ((await state(job, gate)).state !== 'open') return
+      if (status >= 300) throw refused('the start of a bulk job', status, body)
+      throw new ConnectorError('in_doubt', 'Salesforce accepted the start of a bulk job, and the job is still open')
     },
 
     async results(job, request, gate): Promise<BulkResults> {
@@ -270,10 +274,14 @@ async function openJobs(client: SalesforceClient, gate: RequestGate): Promise<Js
 }
 
 function refused(what: string, status: number, body: unknown): ConnectorError {
-  const code = errorsOf(body)[0]?.code ?? String(status)
-  const quota = /EXCEEDED_?QUOTA/.test(code)
-  return new ConnectorError(quota ? 'throttled' : 'refused', `Salesforce answered ${status} ${code} to ${what}`, {
-    code,
-    ...(quota ? { retryAfterMs: DAILY_WAIT_MS } : {}),
-  })
+  const [error] = errorsOf(body)
+  const quota = /EXCEEDED_?QUOTA/.test(error?.code ?? '')
+  return new ConnectorError(
+    quota ? 'throttled' : 'refused',
+    `Salesforce answered ${[status, ...(error ? [error.code] : [])].join(' ')} to ${what}`,
+    {
+      code: error?.code ?? String(status),
+      ...(quota ? { retryAfterMs: DAILY_WAIT_MS } : {}),
+    },
+  )
 }

@@ -6,7 +6,8 @@ import { CONCURRENT_WAIT_MS, DAILY_WAIT_MS } from './limits.ts'
 export interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
-  /** Parsed JSON, undefined where it is none. */
+  readonly text: string
+  /** The parsed text, undefined where it is no JSON. */
   readonly body: unknown
 }
 
@@ -20,8 +21,11 @@ const WRONG_NAMES = /^(INVALID_FIELD|INVALID_FIELD_FOR_INSERT_UPDATE|INVALID_TYP
  * What an answer means that is neither a result nor a refusal of the records; null for those. `writes`: whether the call may have
  * changed anything. No words of Salesforce go into the message, because they may repeat values, only its codes.
  */
-export function failureOf({ status, headers, body }: Answer, { what, writes }: { what: string; writes: boolean }): ConnectorError | null {
-  if (status >= 200 && status < 300) return null
+export function failureOf(
+  { status, headers, text, body }: Answer,
+  { what, writes }: { what: string; writes: boolean },
+): ConnectorError | null {
+  if (status >= 200 && status < 300) return body !== undefined || text.trim() === '' ? null : strangePage(what, writes)
   const [error] = errorsOf(body)
   const code = error?.code ?? String(status)
   const said = `Salesforce answered ${status}${error === undefined ? '' : ` ${error.code}`} to ${what}`
@@ -59,6 +63,12 @@ export function failureOf({ status, headers, body }: Answer, { what, writes }: {
   if (body === undefined && (status === 300 || status === 400 || status === 409)) return lost()
   if (REFUSALS.has(status)) return null
   return fail('destination', `${said}, which nothing in its documentation explains; check loginUrl`)
+}
+
+/** A 2xx of something in between, which may have passed the call on or not. */
+function strangePage(what: string, writes: boolean): ConnectorError {
+  const said = `Salesforce answered ${what} with something that is no JSON`
+  return writes ? new ConnectorError('in_doubt', `${said}; it may have been applied`) : new ConnectorError('unreachable', said)
 }
 
 export const STORAGE_FULL = 'STORAGE_LIMIT_EXCEEDED'

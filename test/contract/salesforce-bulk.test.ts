@@ -199,6 +199,26 @@ describe('salesforce bulk', { timeout: 120_000 }, () => {
     await close()
   })
 
+  it('a page of a proxy, or nothing, in the place of an answer: no end of the run, and no start that never was', async () => {
+    const job = await bulk.open(REQUEST, 1, gate)
+    await bulk.upload(job, REQUEST, () => pagesOf([contact(1, {})]), gate)
+    const instead = async (fault: object) => {
+      const faults = [{ on: 'salesforce', path: '/services/data/v66.0/jobs/ingest', status: 200, ...fault }]
+      const headers = { 'content-type': 'application/json' }
+      assert.equal((await fetch(`${url}/_sandbox/faults`, { method: 'POST', headers, body: JSON.stringify({ faults }) })).ok, true)
+    }
+    await instead({ do: 'html' })
+    await assert.rejects(bulk.state(job, gate), { kind: 'unreachable' })
+    await instead({ do: 'html' })
+    await assert.rejects(bulk.close(job, gate), { kind: 'in_doubt' })
+    await instead({ do: 'status', body: {} })
+    await assert.rejects(bulk.close(job, gate), { kind: 'in_doubt' })
+    assert.deepEqual(await bulk.state(job, gate), { state: 'open' })
+    await bulk.close(job, gate)
+    assert.notEqual((await bulk.state(job, gate)).state, 'open')
+    await close()
+  })
+
   it('an empty job is swept if it is ours, a day old and in no ledger; nothing else is', async () => {
     const mine = await bulk.open(REQUEST, 1, gate)
     const known = await bulk.open(REQUEST, 1, gate)
