@@ -1,6 +1,5 @@
 import type pg from 'pg'
 import { ACTIVE_RUN } from './fence.ts'
-import { together } from './together.ts'
 
 // The ledger: every change of a batch's state is one statement that names the batch, its attempt and the fence (the run is the sync's
 // active run). A statement that finds no such batch changes nothing and says so; that makes late and doubled workers harmless.
@@ -113,44 +112,23 @@ export async function inheritedBatches(db: pg.Pool, run: string): Promise<OpenBa
   return rows.map(openBatch)
 }
 
-interface Claim {
-  readonly id: number
-  readonly attempt: number
-  readonly account: string
-}
-
 /**
  * Writes down that a batch is about to be sent (invariant 1); one that an earlier attempt left claimed is in doubt from here on,
  * however this one ends. Null: somebody else has it, the run is not the active one, or the account is paused.
  */
-export async function claimBatch(
-  db: pg.Pool,
-  { id, attempt }: { id: number; attempt: number },
-  account: string,
-): Promise<ClaimedBatch | null> {
-  return (await claimTogether(db, { id, attempt, account })) ?? null
-}
-
-const claimTogether = together(async (db, claims: readonly Claim[]): Promise<(ClaimedBatch | null)[]> => {
+export async function claimBatch(db: pg.Pool, batch: { id: number; attempt: number }, account: string): Promise<ClaimedBatch | null> {
   const { rows } = await db.query<ClaimedRow>({
     // Named, so that a connection parses and plans it once: median 5.5 -> 3.1 ms, delivery of a first load 9 % faster.
-    name: 'claim_batches',
+    name: 'claim_batch',
     text: `update batch b set state = 'sending', attempt = b.attempt + 1, sent_at = clock_timestamp(), not_before = null,
        doubtful = b.doubtful or b.state = 'sending'
-     from unnest($1::bigint[], $2::int[], $3::text[]) as c (id, attempt, account)
-     where b.id = c.id and b.attempt = c.attempt and b.state in ('planned', 'sending') and ${ACTIVE_RUN}
-       and not exists (select 1 from account_budget a where a.account = c.account and a.paused_until > clock_timestamp())
+     where b.id = $1 and b.attempt = $2 and b.state in ('planned', 'sending') and ${ACTIVE_RUN}
+       and not exists (select 1 from account_budget a where a.account = $3 and a.paused_until > clock_timestamp())
      returning ${CLAIMED_COLUMNS}`,
-    values: [claims.map(({ id }) => id), claims.map(({ attempt }) => attempt), claims.map(({ account }) => account)],
+    values: [batch.id, batch.attempt, account],
   })
-  // Of two claims for one batch, one has it.
-  const claimed = new Map(rows.map((row) => [Number(row.id), row]))
-  return claims.map(({ id }) => {
-    const row = claimed.get(id)
-    claimed.delete(id)
-    return row ? claimedBatch(row) : null
-  })
-})
+  return rows[0] ? claimedBatch(rows[0]) : null
+}
 
 /**
  * Gives a claimed batch back, not settled; it belongs to no bulk job any more. `applied: 'no'`: nothing of it took effect, it is as before the claim.

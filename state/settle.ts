@@ -1,7 +1,6 @@
 import type pg from 'pg'
 import { ACTIVE_RUN } from './fence.ts'
 import type { PackedSegment } from './segment.ts'
-import { together } from './together.ts'
 
 export interface NewRejection {
   readonly id: Buffer
@@ -52,7 +51,7 @@ const CHILD = `insert into batch (run, plan, seq, phase, parent, planned_at, on_
  */
 export async function settleBatch(db: pg.Pool, s: Settlement): Promise<boolean> {
   if (s.acknowledged === 'all' && s.rejections.length === 0 && s.closed.keys.length === 0 && s.closed.matches.length === 0 && !s.child)
-    return (await settleWhole(db, s)) === true
+    return settleWhole(db, s)
   const own = typeof s.acknowledged === 'object' ? s.acknowledged : null
   const { rows } = await db.query(
     `with b as (
@@ -128,34 +127,23 @@ export async function settleBatch(db: pg.Pool, s: Settlement): Promise<boolean> 
 }
 
 /** The usual case, kept lean: everything was delivered and no book has a row for it. */
-const settleWhole = together(async (db, all: readonly Settlement[]): Promise<boolean[]> => {
-  const { rows } = await db.query<{ id: string }>({
+async function settleWhole(db: pg.Pool, s: Settlement): Promise<boolean> {
+  const { rows } = await db.query({
     // Named, as in claimBatch.
     name: 'settle_whole',
     text: `with b as (
-       update batch b set state = 'settled', delivered = s.delivered, skipped = s.skipped, outcomes = s.outcomes::jsonb
-       from unnest($1::bigint[], $2::int[], $3::int[], $4::int[], $5::text[], $6::text[], $7::int[])
-         as s (id, attempt, delivered, skipped, outcomes, sync, generation)
-       where b.id = s.id and b.attempt = s.attempt and b.state = 'sending' and ${ACTIVE_RUN}
-       returning b.id, b.first_key, b.last_key, b.size, b.entries, s.sync, s.generation
+       update batch b set state = 'settled', delivered = $3, skipped = $4, outcomes = $7
+       where b.id = $1 and b.attempt = $2 and b.state = 'sending' and ${ACTIVE_RUN}
+       returning b.first_key, b.last_key, b.size, b.entries
      ), acknowledged as (
        insert into baseline_segment (sync, generation, first_key, seq, last_key, size, entries)
-       select b.sync, b.generation, b.first_key, nextval('baseline_seq'), b.last_key, b.size, b.entries from b
+       select $5, $6::int, b.first_key, nextval('baseline_seq'), b.last_key, b.size, b.entries from b
      )
-     select id from b`,
-    values: [
-      all.map((s) => s.id),
-      all.map((s) => s.attempt),
-      all.map((s) => s.delivered),
-      all.map((s) => s.skipped),
-      all.map((s) => (s.outcomes === null ? null : JSON.stringify(s.outcomes))),
-      all.map((s) => s.sync),
-      all.map((s) => s.generation),
-    ],
+     select 1 from b`,
+    values: [s.id, s.attempt, s.delivered, s.skipped, s.sync, s.generation, s.outcomes === null ? null : JSON.stringify(s.outcomes)],
   })
-  const settled = new Set(rows.map(({ id }) => Number(id)))
-  return all.map(({ id }) => settled.delete(id))
-})
+  return rows.length === 1
+}
 
 /**
  * Replaces a claimed batch, of which nothing was applied, by its halves; they are written down before they are sent. Their ids, in

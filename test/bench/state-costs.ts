@@ -22,7 +22,7 @@ const CLAIMS = `query like 'update batch b set state = ''sending''%' or query li
 export async function stateCosts(state: pg.Pool): Promise<StateCosts> {
   const { rows } = await state.query<{ queries: string; settled: string; wal: string }>(
     `select coalesce(sum(calls), 0) as queries,
-       coalesce(sum(rows) filter (where ${SETTLES}), 0) as settled,
+       coalesce(sum(calls) filter (where ${SETTLES}), 0) as settled,
        coalesce(sum(wal_bytes) filter (where ${SETTLES} or ${CLAIMS}), 0) as wal
      from pg_stat_statements where dbid = (select oid from pg_database where datname = current_database()) and query not like '%pg_stat_statements%'`,
   )

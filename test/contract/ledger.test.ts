@@ -98,27 +98,6 @@ test('many workers want one batch: one gets it', async () => {
   assert.equal(got.filter(Boolean).length, 1)
 })
 
-test('claims and settlements that go in one statement are each on their own', async () => {
-  const { sync, ids } = await published(
-    db.pool,
-    Array.from({ length: 12 }, (_, seq) => staged(seq, { [`k${seq}`]: 1 })),
-  )
-  await pauseAccount(db.pool, 'hushed', 60_000, 'told to wait')
-  const claimed = await Promise.all(ids.map((id, i) => claimBatch(db.pool, { id, attempt: 0 }, i % 3 === 2 ? 'hushed' : ACCOUNT)))
-  assert.deepEqual(
-    claimed.map((batch) => batch?.id ?? null),
-    ids.map((id, i) => (i % 3 === 2 ? null : id)),
-  )
-  const own = claimed.flatMap((batch) => batch ?? [])
-  const settled = await Promise.all(
-    own.map(({ id, attempt }, i) => settleBatch(db.pool, settlement(sync, { id, attempt: attempt + (i % 2) }))),
-  )
-  assert.deepEqual(
-    settled,
-    own.map((_, i) => i % 2 === 0),
-  )
-})
-
 test('given back as not applied: it is as before, ready when the wait is over', async () => {
   const { run, ids } = await published(db.pool, [staged(0, { a: 1 })])
   const claimed = await claim(db.pool, ids[0] ?? 0)
