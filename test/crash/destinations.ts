@@ -116,7 +116,8 @@ const salesforce: CrashDestination = {
   throttle: { do: 'status', status: 429, headers: { 'retry-after': '1' } },
   oneRequest: false,
   faults: {
-    'the batch refused as a whole': { fault: salesforceRefusal },
+    // A job's own step that is refused (its hand-over, its state) ends the run.
+    'the batch refused as a whole': { fault: salesforceRefusal, ends: ['destination'] },
     'session expired in mid-run, renewed': {
       fault: { do: 'status', status: 401, body: [{ errorCode: 'INVALID_SESSION_ID', message: 'Session expired' }] },
     },
