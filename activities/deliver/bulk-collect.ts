@@ -9,7 +9,7 @@ import type { JobGround } from './bulk-step.ts'
 import { recordOf, settleOutcomes } from './deliver-batch.ts'
 import type { RangeResult } from './deliver-range.ts'
 import { rejectedStop } from './guard-watch.ts'
-import type { FinalOutcome } from './outcomes.ts'
+import { answerById, type FinalOutcome } from './outcomes.ts'
 
 /** Batches of a job that are settled at once. */
 const SETTLED_AT_ONCE = 4
@@ -55,11 +55,7 @@ async function settleByResult(ground: JobGround, results: BulkResults, batch: Cl
   const outcomes: FinalOutcome[] = new Array<FinalOutcome>(lines.length).fill(null)
   const sent = await sentOf(ground, batch, lines.length)
   const records = sent.map((index) => recordOf(lines[index] ?? ''))
-  const answered = new Map((await results.outcomes(records, ground.gate)).map((outcome) => [outcome.id, outcome]))
-  // Silence is never success (invariant 8).
-  for (const [i, index] of sent.entries()) {
-    const id = records[i]?.id ?? ''
-    outcomes[index] = answered.get(id) ?? { id, status: 'in_doubt' }
-  }
+  const answerOf = answerById(await results.outcomes(records, ground.gate))
+  for (const [i, index] of sent.entries()) outcomes[index] = answerOf(records[i]?.id ?? '')
   await settleOutcomes(ground, batch, lines, outcomes, 0)
 }

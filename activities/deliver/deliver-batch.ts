@@ -9,7 +9,7 @@ import type { RunDefinition } from '../definition.ts'
 import { effect } from '../failpoints.ts'
 import { partOf, unpackLines } from '../plan/batch.ts'
 import { Gate, MAX_CLAIM_AGE_MS } from './gate.ts'
-import { settlementOf, type FinalOutcome } from './outcomes.ts'
+import { answerById, settlementOf, type FinalOutcome } from './outcomes.ts'
 import { backoffMs } from './retry-policy.ts'
 
 /** What became of one try at a batch. Not done: it is still open, for a reason that the error names, or its halves stand for it. */
@@ -141,13 +141,8 @@ async function sendClaimed(
     })
     if (open.length === 0) return outcomes
   }
-  const answered = new Map<string, RecordOutcome>()
-  for (const outcome of await destination.write(take(open), gate)) answered.set(outcome.id, outcome)
-  // Silence is never success: what the answer does not mention is in doubt (invariant 8).
-  for (const index of open) {
-    const id = records[index]?.id ?? ''
-    outcomes[index] = answered.get(id) ?? { id, status: 'in_doubt' }
-  }
+  const answerOf = answerById(await destination.write(take(open), gate))
+  for (const index of open) outcomes[index] = answerOf(records[index]?.id ?? '')
   return outcomes
 }
 

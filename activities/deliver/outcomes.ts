@@ -7,6 +7,12 @@ import { RETRY_AFTER_MS } from './retry-policy.ts'
 /** Null: the record was not to be sent after all (an old match value whose row could not be delivered); it leaves no trace. */
 export type FinalOutcome = RecordOutcome | null
 
+/** What a destination's answers say of a record. Silence is never success: what they do not mention is in doubt (invariant 8). */
+export function answerById(answers: readonly RecordOutcome[]): (id: string) => RecordOutcome {
+  const answered = new Map(answers.map((outcome) => [outcome.id, outcome]))
+  return (id) => answered.get(id) ?? { id, status: 'in_doubt' }
+}
+
 /**
  * What a batch's outcomes, one per record in order, mean for ledger, baseline and books; `open` are the positions that are not
  * settled yet. Pure.

@@ -7,7 +7,7 @@ import { BulkResultsTable, type ResultFile } from './bulk-results.ts'
 import type { Reply, SalesforceClient } from './client.ts'
 import { foldMatch } from './compare.ts'
 import type { SalesforceObject } from './object.ts'
-import { errorsOf } from './envelope.ts'
+import { answeredWith, errorsOf } from './envelope.ts'
 import { canonicalId } from './ids.ts'
 import {
   BULK_CONCURRENCY,
@@ -276,12 +276,8 @@ async function openJobs(client: SalesforceClient, gate: RequestGate): Promise<Js
 function refused(what: string, status: number, body: unknown): ConnectorError {
   const [error] = errorsOf(body)
   const quota = /EXCEEDED_?QUOTA/.test(error?.code ?? '')
-  return new ConnectorError(
-    quota ? 'throttled' : 'refused',
-    `Salesforce answered ${[status, ...(error ? [error.code] : [])].join(' ')} to ${what}`,
-    {
-      code: error?.code ?? String(status),
-      ...(quota ? { retryAfterMs: DAILY_WAIT_MS } : {}),
-    },
-  )
+  return new ConnectorError(quota ? 'throttled' : 'refused', answeredWith(status, error, what), {
+    code: error?.code ?? String(status),
+    ...(quota ? { retryAfterMs: DAILY_WAIT_MS } : {}),
+  })
 }

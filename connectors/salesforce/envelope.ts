@@ -26,6 +26,11 @@ export function errorsOf(body: unknown): SalesforceError[] {
     .map(readError)
 }
 
+/** For messages: status, code if there is one, and what was asked. */
+export function answeredWith(status: number, error: SalesforceError | undefined, what: string): string {
+  return `Salesforce answered ${status}${error === undefined ? '' : ` ${error.code}`} to ${what}`
+}
+
 /** The body as JSON; undefined where it is none. */
 export function parseJson(text: string): unknown {
   try {

@@ -1,6 +1,6 @@
 import { ConnectorError } from '../errors.ts'
 import { retryAfterMs } from '../http-errors.ts'
-import { errorsOf } from './envelope.ts'
+import { answeredWith, errorsOf } from './envelope.ts'
 import { CONCURRENT_WAIT_MS, DAILY_WAIT_MS } from './limits.ts'
 
 export interface Answer {
@@ -28,7 +28,7 @@ export function failureOf(
   if (status >= 200 && status < 300) return body !== undefined || text.trim() === '' ? null : strangePage(what, writes)
   const [error] = errorsOf(body)
   const code = error?.code ?? String(status)
-  const said = `Salesforce answered ${status}${error === undefined ? '' : ` ${error.code}`} to ${what}`
+  const said = answeredWith(status, error, what)
   const fail = (kind: ConnectorError['kind'], message: string, retryAfter?: number): ConnectorError =>
     new ConnectorError(kind, message, retryAfter === undefined ? { code } : { code, retryAfterMs: retryAfter })
 
@@ -66,7 +66,7 @@ export function failureOf(
 }
 
 /** A 2xx of something in between, which may have passed the call on or not. */
-function strangePage(what: string, writes: boolean): ConnectorError {
+export function strangePage(what: string, writes: boolean): ConnectorError {
   const said = `Salesforce answered ${what} with something that is no JSON`
   return writes ? new ConnectorError('in_doubt', `${said}; it may have been applied`) : new ConnectorError('unreachable', said)
 }

@@ -4,6 +4,7 @@ import { ConnectorError, ERROR_KINDS } from '../errors.ts'
 import type { SalesforceClient } from './client.ts'
 import type { SalesforceObject } from './object.ts'
 import { errorsOf } from './envelope.ts'
+import { strangePage } from './failures.ts'
 import { BATCH_SIZE, LOCK_ROUNDS } from './limits.ts'
 import { lookUp, type Stored } from './lookup.ts'
 import { collectionVerdicts, hopeless, refusalCode, refusedRecord, rejected, type Input, type Sent, type Verdict } from './outcomes.ts'
@@ -227,11 +228,7 @@ async function exchange({ client, object, match, mode, gate }: Target, inputs: r
   const { what, ...request } = call
   const reply = await client.call({ ...request, headers: WRITE_HEADERS, gate, what: `${what} of a batch of ${object.name}`, writes: true })
   if (reply.status >= 200 && reply.status < 300) {
-    if (reply.body === undefined)
-      throw new ConnectorError(
-        'in_doubt',
-        `Salesforce answered ${what} of a batch of ${object.name} with something that is no JSON; it may have been applied`,
-      )
+    if (reply.body === undefined) throw strangePage(`${what} of a batch of ${object.name}`, true)
     return collectionVerdicts(sent, reply.body)
   }
   const [error] = errorsOf(reply.body)

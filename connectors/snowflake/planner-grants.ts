@@ -19,18 +19,10 @@ export async function explained<T>(schema: string, { role }: Target, work: () =>
     const { code } = error
     const more = { code, cause: error }
     const where = `plannerSchema ${schema}`
-    if (code === REFUSED)
-      throw new ConnectorError(
-        'config',
-        `${where} may not be written by our role (${code}): ${GRANTS(schema, role)}; or leave plannerSchema out`,
-        more,
-      )
-    if (MISSING.has(code))
-      throw new ConnectorError(
-        'config',
-        `${where} is not there, or our role may not use it (${code}): ${GRANTS(schema, role)}; or leave plannerSchema out`,
-        more,
-      )
+    const wrong =
+      code === REFUSED ? 'may not be written by our role' : MISSING.has(code) ? 'is not there, or our role may not use it' : null
+    if (wrong !== null)
+      throw new ConnectorError('config', `${where} ${wrong} (${code}): ${GRANTS(schema, role)}; or leave plannerSchema out`, more)
     throw new ConnectorError('query', `comparing in ${where} failed (${code})`, more)
   }
 }
