@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { recordsOf, type Change, type ChangeOp, type ChangeOutcome, type StoredBatch } from './batch-records.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 
-/** A key as the caller asked for it: `shown` as answers show it, `bytes` as the sync's baseline encodes it now. */
+/** A key as the caller asked for it: `shown` as answers show it, `bytes` as the run's batches, or the sync's baseline, encode it. */
 export interface WantedKey {
   readonly shown: string | readonly string[]
   readonly bytes: Buffer
@@ -36,10 +36,10 @@ const CANDIDATES: Readonly<Record<ChangeOutcome, string>> = {
  */
 export async function listChanges(
   db: pg.Pool,
-  run: { readonly id: string; readonly sync: string; readonly generation: number | null },
+  run: { readonly id: string; readonly keyParts: string | null },
   query: ChangeQuery,
 ): Promise<{ data: Change[]; next: string | null }> {
-  const bytes = query.key && (await currentGeneration(db, run.sync)) === run.generation ? query.key.bytes : null
+  const bytes = query.key && run.keyParts !== null ? query.key.bytes : null
   let [seq, id, index] = (decodeCursor(query.cursor, [NUMBER, NUMBER, NUMBER]) ?? [-1, -1, -1]).map(Number)
   const data: Change[] = []
   for (;;) {
@@ -76,13 +76,12 @@ export function sameKey(key: unknown, wanted: WantedKey['shown']): boolean {
   return JSON.stringify(key) === JSON.stringify(wanted)
 }
 
-async function currentGeneration(db: pg.Pool, sync: string): Promise<number | null> {
-  const { rows } = await db.query<{ generation: number }>('select generation from sync_state where sync = $1', [sync])
-  return rows[0]?.generation ?? null
-}
-
-/** How the keys of a sync's baseline are made of their columns, such as `int64` or `text,int64`; null before the first plan. */
+/** How the keys of a sync's records are made of their columns, such as `int64` or `text,int64`; null before the first plan. */
 export async function keyPartsOf(db: pg.Pool, sync: string): Promise<string | null> {
-  const { rows } = await db.query<{ key_parts: string | null }>('select key_parts from sync_state where sync = $1', [sync])
-  return rows[0]?.key_parts ?? null
+  const { rows } = await db.query<{ parts: string | null }>(
+    `select coalesce((select key_parts from sync_state where sync = $1),
+       (select key_parts from run where sync = $1 and key_parts is not null order by created_at desc limit 1)) as parts`,
+    [sync],
+  )
+  return rows[0]?.parts ?? null
 }

@@ -45,14 +45,15 @@ export interface RunRow {
   readonly dryRun: boolean
   readonly waiting: { readonly reason: string; readonly until: string | null } | null
   readonly error: { readonly code: string; readonly message: string } | null
-  readonly generation: number | null
+  /** How the keys of its plan are made of their columns, such as `int64` or `text,int64`; null before the plan. */
+  readonly keyParts: string | null
   readonly temporalRunId: string | null
   readonly startedAt: Date | null
   readonly finishedAt: Date | null
   readonly counts: RunCounts
 }
 
-const SELECT = `select r.id, r.sync, r.slot, r.state, r.trigger, r.full_plan as "full", r.dry_run as "dryRun", r.waiting, r.error, r.generation,
+const SELECT = `select r.id, r.sync, r.slot, r.state, r.trigger, r.full_plan as "full", r.dry_run as "dryRun", r.waiting, r.error, r.key_parts as "keyParts",
   r.temporal_run_id as "temporalRunId", r.started_at as "startedAt", r.finished_at as "finishedAt", r.created_at::text as "createdAt",
   r.planned, coalesce(r.owed, (select count(*) from rejection x where x.sync = r.sync))::int as owed,
   c.delivered, c.skipped, c.rejected, c.in_doubt as "inDoubt"

@@ -94,6 +94,11 @@ export function recordLine(record: { id: string; op: 'upsert' | 'delete'; key: r
   return `{"id":"${record.id}","op":"${record.op}","key":${JSON.stringify(displayKey(record.key))},"fields":${record.fields}}`
 }
 
+/** JSON text of the fields that a removal carries: the match field, if there is one. */
+export function removalFields(matchField: string | undefined, match: string | null): string {
+  return matchField === undefined || match === null ? '{}' : `{${JSON.stringify(matchField)}:${JSON.stringify(match)}}`
+}
+
 export function displayKey<T extends string | null>(key: readonly T[]): T | readonly T[] {
   const [only] = key
   return key.length === 1 && only !== undefined ? only : key

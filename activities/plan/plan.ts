@@ -184,7 +184,7 @@ async function openSink(
     batchSize: ground.destination.batchSize,
     carriesMatch: ground.hasMatch && !ground.matchIsKey,
     hashMatch,
-    encodeMatch: (match) => `{${JSON.stringify(definition.spec.match ?? '')}:${JSON.stringify(match)}}`,
+    matchField: definition.spec.match,
     readBackFirst: row.verify,
     groupBy: ground.destination.groupBy?.(definition.fields ?? []) ?? null,
   })

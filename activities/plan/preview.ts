@@ -3,7 +3,7 @@ import { loadSync } from '../../state/configuration.ts'
 import { syncState } from '../../state/run-row.ts'
 import type { Deps } from '../deps.ts'
 import { defineRun } from '../prepare/define.ts'
-import { displayKey } from './batch.ts'
+import { displayKey, removalFields } from './batch.ts'
 import { comparePass, openGround, withSnapshot } from './open-pass.ts'
 import type { InvalidRow, PlannedRow, PlanSink, RemovalCandidate } from './plan-sink.ts'
 
@@ -39,7 +39,7 @@ export async function previewSync(deps: Deps, sync: string, limit: number, signa
   const known = await syncState(deps.db, sync)
   const fresh = known?.baselineId !== definition.baselineId
   const generation = fresh ? 0 : known.generation
-  const sink = new PreviewSink(limit)
+  const sink = new PreviewSink(limit, definition.spec.match)
   try {
     await withSnapshot(deps.db, (client) =>
       comparePass(ground, sink, { client, definition, generation, fresh, full: false }).run(() => sink.changes.length >= limit),
@@ -54,9 +54,11 @@ class PreviewSink implements PlanSink {
   readonly changes: PreviewedChange[] = []
   readonly full = false
   readonly #limit: number
+  readonly #matchField: string | undefined
 
-  constructor(limit: number) {
+  constructor(limit: number, matchField: string | undefined) {
     this.#limit = limit
+    this.#matchField = matchField
   }
 
   planned(row: PlannedRow): void {
@@ -64,7 +66,8 @@ class PreviewSink implements PlanSink {
   }
 
   removal(candidate: RemovalCandidate): void {
-    if (candidate.counted) this.#add({ op: 'removed', key: displayKey(candidate.keyTexts), fields: '{}', error: null })
+    const { counted, keyTexts, match } = candidate
+    if (counted) this.#add({ op: 'removed', key: displayKey(keyTexts), fields: removalFields(this.#matchField, match), error: null })
   }
 
   invalid(row: InvalidRow): void {

@@ -5,7 +5,7 @@ import type { PlanTables, RemovalRow } from '../../state/plan-tables.ts'
 import { REMOVED, SegmentWriter, type PackedSegment } from '../../state/segment.ts'
 import { keepHashes } from '../../state/warehouse-hashes.ts'
 import { effect } from '../failpoints.ts'
-import { BatchBuilder, displayKey, recordLine, type StagedRecord } from './batch.ts'
+import { BatchBuilder, displayKey, recordLine, removalFields, type StagedRecord } from './batch.ts'
 import { GroupedBatches, type GroupedBatch } from './grouping.ts'
 import type { InvalidRow, PlannedRow, PlanSink, RemovalCandidate } from './plan-sink.ts'
 import { BitSet, HashFilter } from './seen.ts'
@@ -58,7 +58,7 @@ export class StagingSink implements PlanSink {
   }
   /** Plain upserts where the destination wants them grouped; else null. */
   readonly #grouped: GroupedBatches<PlannedRecord> | null
-  readonly #encodeMatch: (match: string) => string
+  readonly #matchField: string | undefined
   #staged: StagedBatch[] = []
   #rows = new TableRows()
   #invalidBatches = 0
@@ -75,8 +75,7 @@ export class StagingSink implements PlanSink {
     carriesMatch: boolean
     /** Null: match values need no check (there are none, or they are the key itself). */
     hashMatch: ((match: string) => Uint8Array) | null
-    /** JSON text of a removal's fields. */
-    encodeMatch: (match: string) => string
+    matchField: string | undefined
     /** Every planned record is read back before it is sent (verify). */
     readBackFirst: boolean
     /** Destination field whose equal values go together; null: none. */
@@ -86,7 +85,7 @@ export class StagingSink implements PlanSink {
     this.#tables = input.tables
     this.#ids = input.ids
     this.#hashMatch = input.hashMatch
-    this.#encodeMatch = input.encodeMatch
+    this.#matchField = input.matchField
     this.#readBackFirst = input.readBackFirst
     const builder = (phase: StagedBatch['phase'], doubtful: boolean, onBooks: boolean, nextSeq: () => number) =>
       new BatchBuilder(
@@ -288,7 +287,7 @@ export class StagingSink implements PlanSink {
       for (const row of page) {
         if (row.counted) counted++
         const builder = row.doubtMs === null ? this.#builders.remove : this.#builders.removeDoubtful
-        const fields = row.match === null ? '{}' : this.#encodeMatch(row.match)
+        const fields = removalFields(this.#matchField, row.match)
         const line = recordLine({ id: this.#ids.version(row.key, row.match ?? ''), op: 'delete', key: decodeKey(row.key), fields })
         const full = builder.add({
           key: row.key,

@@ -8,7 +8,7 @@ import { configOptions } from './config-options.ts'
 import { configRoutes } from './config-routes.ts'
 import type { ApiDeps } from './deps.ts'
 import { registerDocumentation } from './documentation.ts'
-import { answerError } from './errors.ts'
+import { answerError, answerNoRequest } from './errors.ts'
 import { inspectRoutes } from './inspect-routes.ts'
 import { Problem } from './problem.ts'
 import { recordRoutes } from './record-routes.ts'
@@ -42,12 +42,19 @@ export async function buildApi(deps: ApiDeps): Promise<FastifyInstance> {
     genReqId: () => crypto.randomUUID(),
     routerOptions: { maxParamLength: 8192 },
     frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
+    clientErrorHandler: answerNoRequest,
   })
   app.setValidatorCompiler(compileValidator)
   // Response schemas describe; what an answer holds is the routes' business.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
   app.setErrorHandler(answerError)
   app.removeContentTypeParser('text/plain')
+  const parseJson = app.getDefaultJsonParser('error', 'error')
+  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
+    // Many clients name the type always: nothing is no body, as without it.
+    if (body === '') done(null)
+    else void parseJson(request, body, done)
+  })
   app.addHook('onRoute', ({ url, config }) => {
     if (url.startsWith('/v1/') && config?.scope === undefined) throw new Error(`the route ${url} names no scope`)
   })
@@ -87,7 +94,7 @@ async function protect(app: FastifyInstance, deps: ApiDeps): Promise<void> {
   })
   app.decorateRequest('principal', null)
   app.addHook('onRequest', accessGuard(deps.tokens))
-  app.setNotFoundHandler({ preHandler: app.rateLimit() }, () => {
-    throw new Problem({ status: 404, code: 'not_found', detail: 'there is nothing at this path; /openapi.json lists what there is' })
+  app.setNotFoundHandler({ preHandler: app.rateLimit() }, ({ method }) => {
+    throw new Problem({ status: 404, code: 'not_found', detail: `nothing takes ${method} at this path; /openapi.json lists what there is` })
   })
 }

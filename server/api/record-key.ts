@@ -1,15 +1,13 @@
 import { ConnectorError } from '../../connectors/errors.ts'
 import { KeyCodec, type KeyPart } from '../../connectors/keys.ts'
-import { keyPartsOf, type WantedKey } from '../../state/run-records.ts'
-import type { ApiDeps } from './deps.ts'
+import type { WantedKey } from '../../state/run-records.ts'
 import { Problem } from './problem.ts'
 
 /**
- * A key out of a path or query, as the sync's baseline knows it; null when the sync has planned nothing yet, so no record can have it.
- * Throws Problem 400 for text that is no key of this sync; the message does not repeat it.
+ * A key out of a path or query, made of the given parts; null without them: nothing is planned yet, so no record can have it.
+ * Throws Problem 400 for text that is no such key; the message does not repeat it. Pure.
  */
-export async function readKey({ db }: Pick<ApiDeps, 'db'>, sync: string, text: string): Promise<WantedKey | null> {
-  const signature = await keyPartsOf(db, sync)
+export function readKey(signature: string | null, text: string): WantedKey | null {
   if (signature === null) return null
   const codec = new KeyCodec(signature.split(',').map(asPart))
   const texts = codec.parts.length === 1 ? [text] : parseTexts(text, codec.parts.length)

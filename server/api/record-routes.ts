@@ -4,7 +4,7 @@ import Type from 'typebox'
 import { recordHistory } from '../../state/record-history.ts'
 import { listRejections, rejectionOf, retryRejections } from '../../state/rejections.ts'
 import { getResource } from '../../state/resources.ts'
-import { listChanges } from '../../state/run-records.ts'
+import { keyPartsOf, listChanges } from '../../state/run-records.ts'
 import type { ApiDeps } from './deps.ts'
 import { Problem } from './problem.ts'
 import { readKey } from './record-key.ts'
@@ -30,7 +30,8 @@ export const recordRoutes: FastifyPluginAsyncTypebox<{ readonly deps: ApiDeps }>
     },
     async ({ params, query: { key: text, ...query } }, reply) => {
       const run = await findRun(deps, params.id)
-      const key = text === undefined ? undefined : await readKey(deps, run.sync, text)
+      // A run that was planned before runs noted how their keys are made goes by its sync.
+      const key = text === undefined ? undefined : readKey(run.keyParts ?? (await keyPartsOf(deps.db, run.sync)), text)
       reply.type('application/json').serializer(toJson)
       return key === null ? { data: [], next: null } : listChanges(deps.db, run, { ...query, key })
     },
@@ -91,7 +92,7 @@ export const recordRoutes: FastifyPluginAsyncTypebox<{ readonly deps: ApiDeps }>
     },
     async ({ params: { name, key: text } }, reply) => {
       await mustExist(deps, name)
-      const key = await readKey(deps, name, text)
+      const key = readKey(await keyPartsOf(deps.db, name), text)
       const rejection = key && (await rejectionOf(deps.db, name, key.shown))
       const history = key && (await recordHistory(deps.db, name, key))
       if (!key || !history || (history.runs.length === 0 && history.acknowledged === null && rejection === null)) {

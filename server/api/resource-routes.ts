@@ -1,10 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
+import { decodeCursor, encodeCursor } from '../../state/cursor.ts'
 import { getResource, listResources, type StoredResource } from '../../state/resources.ts'
 import { Name, SPECS, type Kind } from '../../state/spec.ts'
 import { deleteResource, notFound, putResource, type ConfigServiceOptions } from '../config/service.ts'
-import { Problem } from './problem.ts'
 
 const COLLECTIONS: readonly (readonly [string, Kind])[] = [
   ['sources', 'Source'],
@@ -41,10 +41,11 @@ export const resourceRoutes: FastifyPluginAsyncTypebox<ConfigServiceOptions> = a
         },
       },
       async ({ query: { limit, cursor } }) => {
-        const found = await listResources(options.db, { kind, limit: limit + 1, after: cursor === undefined ? null : decodeCursor(cursor) })
+        const [after = null] = decodeCursor(cursor, [/^[a-z0-9-]+$/]) ?? []
+        const found = await listResources(options.db, { kind, limit: limit + 1, after })
         const data = found.slice(0, limit)
         const last = data.at(-1)
-        return { data: data.map(toBody), next: found.length > limit && last ? encodeCursor(last.name) : null }
+        return { data: data.map(toBody), next: found.length > limit && last ? encodeCursor([last.name]) : null }
       },
     )
     app.get(
@@ -68,7 +69,7 @@ export const resourceRoutes: FastifyPluginAsyncTypebox<ConfigServiceOptions> = a
         schema: {
           tags,
           summary: `Create or replace one ${kind}`,
-          description: 'The body is the content of the YAML document without `kind`, `name` and `version`.',
+          description: 'The body is the content of the YAML document without `kind` and `name`.',
           params: Params,
           headers: IfMatch,
           body: SPECS[kind],
@@ -76,9 +77,9 @@ export const resourceRoutes: FastifyPluginAsyncTypebox<ConfigServiceOptions> = a
         },
       },
       async (request, reply) => {
-        const spec: unknown = request.body
+        const content: unknown = request.body
         const { name } = request.params
-        const { resource, created } = await putResource(options, { kind, name, spec }, matcher(request.headers['if-match']))
+        const { resource, created } = await putResource(options, { kind, name, content }, matcher(request.headers['if-match']))
         if (created) reply.code(201).header('location', `/v1/${collection}/${name}`)
         return withEtag(reply, resource)
       },
@@ -115,15 +116,4 @@ function matcher(header: string | undefined): (version: number | null) => boolea
   if (header === undefined) return () => true
   const tags = header.split(',').map((tag) => tag.trim().replace(/^(?:W\/)?"?|"$/g, ''))
   return (version) => version !== null && (tags.includes('*') || tags.includes(String(version)))
-}
-
-function encodeCursor(name: string): string {
-  return Buffer.from(name).toString('base64url')
-}
-
-function decodeCursor(cursor: string): string {
-  const name = Buffer.from(cursor, 'base64url').toString('utf8')
-  if (encodeCursor(name) !== cursor || name === '')
-    throw new Problem({ status: 400, code: 'validation', detail: 'cursor must be the next of an earlier answer' })
-  return name
 }

@@ -1,7 +1,7 @@
 import { request as send, type Dispatcher } from 'undici'
 import type { Environment } from '../environment.ts'
 import { cliSettings } from '../settings.ts'
-import { CliError, EXIT } from './exit.ts'
+import { CliError, EXIT, type ExitCode } from './exit.ts'
 
 export interface ApiAnswer {
   readonly status: number
@@ -32,7 +32,7 @@ export class ApiError extends CliError {
 
   constructor(status: number, body: Readonly<Record<string, unknown>>, message: string) {
     const code = textOf(body['code']) ?? String(status)
-    super(status === 401 || code === 'config' || code === 'validation' ? EXIT.configuration : EXIT.failed, message)
+    super(exitCodeOf(status, code), message)
     this.status = status
     this.code = code
     this.errors = readErrors(body['errors'])
@@ -54,7 +54,7 @@ export class ApiClient {
   async request(method: Method, path: string, request: ApiRequest = {}): Promise<ApiAnswer> {
     const response = await this.#send(method, path, request)
     const status = response.statusCode
-    const body = parse(await response.body.text())
+    const body = parse(await response.body.text(), request.parse)
     if (status < 300) {
       if (body === undefined)
         throw new CliError(EXIT.failed, `${this.url} answered ${method} ${path} with something that is not JSON: is it Tailrace's API?`)
@@ -102,6 +102,12 @@ export class ApiClient {
     const errors = readErrors(problem['errors'])
     return errors.length < 2 ? said : [said, ...errors.map(({ pointer, message }) => `  ${pointer}: ${message}`)].join('\n')
   }
+}
+
+/** Documents that are wrong are told by file and line before it comes to this; what else is not valid was given on the command line. */
+function exitCodeOf(status: number, code: string): ExitCode {
+  if (status === 401 || code === 'config') return EXIT.configuration
+  return code === 'validation' || code === 'options' ? EXIT.usage : EXIT.failed
 }
 
 /** By TAILRACE_URL and TAILRACE_API_TOKEN. */

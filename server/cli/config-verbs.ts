@@ -53,6 +53,7 @@ export function registerConfigVerbs(program: Command): void {
   program
     .command('schema')
     .description('print the JSON Schema of the documents, for editors')
+    .option(...json)
     .action(async () => {
       const { documentsSchema } = await import('../config/json-schema.ts')
       process.stdout.write(`${JSON.stringify(documentsSchema(), null, 2)}\n`)

@@ -146,7 +146,7 @@ function wrongType(wanted: readonly string[], data: unknown): string {
 }
 
 function describe(data: unknown): string {
-  if (data === null) return 'empty'
+  if (data === null || data === undefined) return 'empty'
   if (Array.isArray(data)) return 'a list'
   if (typeof data === 'boolean') return 'true or false without quotes'
   return WORDS[typeof data] ?? typeof data

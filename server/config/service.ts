@@ -11,7 +11,7 @@ import type { Finding } from './finding.ts'
 import { explain } from './explain.ts'
 import type { PlannedChange } from './plan.ts'
 import { fieldProblems, inBody, inDocuments, refuseDecision, refuseShape } from './refusal.ts'
-import { asResource, readDocuments, specIssues, type Given } from './shape.ts'
+import { asResource, readDocuments, specIssues, takeVersion, type Given } from './shape.ts'
 
 export interface ConfigServiceOptions {
   readonly db: Database
@@ -64,10 +64,11 @@ export async function applyDocuments(options: ConfigServiceOptions, request: Con
 /** One resource by its content; `expected` judges the stored version, null where there is none. Throws Problem. */
 export async function putResource(
   options: ConfigServiceOptions,
-  { kind, name, spec }: { readonly kind: Kind; readonly name: string; readonly spec: unknown },
+  { kind, name, content }: { readonly kind: Kind; readonly name: string; readonly content: unknown },
   expected: (version: number | null) => boolean,
 ): Promise<{ readonly resource: StoredResource; readonly created: boolean }> {
-  const issues = [...explain(Name, name, {}, '/name'), ...specIssues(kind, spec)]
+  const { spec, issues: ofVersion } = takeVersion(content)
+  const issues = [...explain(Name, name, {}, '/name'), ...ofVersion, ...specIssues(kind, spec)]
   refuseShape(
     issues.map((issue) => ({ ...issue, level: 'error', kind, name, document: 0 })),
     inBody,

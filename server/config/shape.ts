@@ -60,7 +60,8 @@ function readDocument(input: unknown): Read {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
     return { kind: null, name: null, issues: [{ pointer: '', message: 'a document must be a mapping with kind and name' }], resource: null }
   }
-  const { kind: kindText, name, version, ...spec }: Record<string, unknown> = { ...input }
+  const { kind: kindText, name, ...content }: Record<string, unknown> = { ...input }
+  const { spec, issues: ofVersion } = takeVersion(content)
   const kind = KINDS.find((known) => known === kindText) ?? null
   const issues: Issue[] = []
   if (kindText === undefined) issues.push({ pointer: '', message: `"kind" is missing; it is one of ${KINDS.join(', ')}` })
@@ -71,11 +72,18 @@ function readDocument(input: unknown): Read {
     })
   if (name === undefined) issues.push({ pointer: '', message: '"name" is missing' })
   else issues.push(...explain(Name, name, {}, '/name'))
-  if (version !== undefined && version !== 1) issues.push({ pointer: '/version', message: 'must be 1, the only version there is' })
+  issues.push(...ofVersion)
   if (kind !== null) issues.push(...specIssues(kind, spec))
   const readName = isName(name) ? name : null
   const resource = kind !== null && readName !== null && issues.length === 0 ? asResource(kind, readName, spec) : null
   return { kind, name: readName, issues, resource }
+}
+
+/** A document's content (all but `kind` and `name`) without `version`, which may stand in it. Pure. */
+export function takeVersion(content: unknown): { readonly spec: unknown; readonly issues: readonly Issue[] } {
+  if (typeof content !== 'object' || content === null || !('version' in content)) return { spec: content, issues: [] }
+  const { version, ...spec } = content
+  return { spec, issues: version === 1 ? [] : [{ pointer: '/version', message: 'must be 1, the only version there is' }] }
 }
 
 /** What is wrong with a resource's content by itself: the document without `kind`, `name` and `version`. Pure. */

@@ -1,3 +1,4 @@
+import { durationMs } from '../../activities/plan/guards.ts'
 import { parseTemplate } from '../../activities/plan/template.ts'
 import type { DestinationConnector } from '../../connectors/contract.ts'
 import { escapePointer } from '../../activities/references.ts'
@@ -68,6 +69,7 @@ function liquidMessage(error: unknown): string {
 
 function scheduleIssues(name: string, { schedule }: SyncSpec): Issue[] {
   if (schedule === undefined) return []
+  if ('every' in schedule) return durationIssues('/schedule/every', schedule.every)
   if ('cron' in schedule) {
     const issues: Issue[] = []
     const cron = cronProblem(schedule.cron)
@@ -85,9 +87,17 @@ function scheduleIssues(name: string, { schedule }: SyncSpec): Issue[] {
 }
 
 function guardIssues({ guards }: SyncSpec): Issue[] {
-  return Object.entries(guards ?? {}).flatMap(([guard, limit]) =>
+  const shares = Object.entries(guards ?? {}).flatMap(([guard, limit]) =>
     typeof limit === 'string' && limit.endsWith('%') && Number.parseFloat(limit) > 100
       ? [{ pointer: `/guards/${guard}`, message: 'must not be more than 100%' }]
       : [],
   )
+  return [...shares, ...(guards?.holdFor === undefined ? [] : durationIssues('/guards/holdFor', guards.holdFor))]
+}
+
+/** Temporal refuses timers and intervals that are much longer, and one schedule that cannot be made holds up the others. */
+const LONGEST = '3650d'
+
+function durationIssues(pointer: string, duration: string): Issue[] {
+  return durationMs(duration) > durationMs(LONGEST) ? [{ pointer, message: `must not be longer than ${LONGEST}` }] : []
 }

@@ -110,15 +110,17 @@ export interface RunSeed {
   readonly planned?: Readonly<Record<string, number>>
   readonly owed?: number
   readonly temporalRunId?: string
+  /** As a plan notes them. */
+  readonly keyParts?: readonly KeyPart[]
 }
 
 export async function insertRun({ db }: Pick<ApiFixture, 'db'>, seed: RunSeed): Promise<{ id: string; plan: string }> {
   const [id, plan] = [randomUUID(), randomUUID()]
-  const { sync, state = 'succeeded', slot = null, dryRun = false, planned = null, owed = null, temporalRunId = null } = seed
+  const { sync, state = 'succeeded', slot = null, dryRun = false, planned = null, owed = null, temporalRunId = null, keyParts } = seed
   await db.query(
-    `insert into run (id, sync, slot, state, trigger, dry_run, plan, planned, owed, temporal_run_id, generation, started_at, finished_at)
-     values ($1, $2, $3, $4, 'api', $5, $6, $7, $8, $9, 1, now(), case when $3::text is null then now() end)`,
-    [id, sync, slot, state, dryRun, plan, planned === null ? null : JSON.stringify(planned), owed, temporalRunId],
+    `insert into run (id, sync, slot, state, trigger, dry_run, plan, planned, owed, temporal_run_id, key_parts, generation, started_at, finished_at)
+     values ($1, $2, $3, $4, 'api', $5, $6, $7, $8, $9, $10, 1, now(), case when $3::text is null then now() end)`,
+    [id, sync, slot, state, dryRun, plan, planned === null ? null : JSON.stringify(planned), owed, temporalRunId, keyParts?.join(',') ?? null],
   )
   return { id, plan }
 }

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { connect, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NoWorkerError } from '../../activities/launch/inspect.ts'
@@ -78,6 +80,8 @@ describe('the API without tokens', () => {
       ['GET', '/nowhere', 404, 'not_found'],
       ['GET', '/v1/runs/%zz', 400, 'url'],
       ['GET', '/v1/runs?limit=0', 400, 'validation'],
+      ['GET', '/v1/sources?cursor=x', 400, 'validation'],
+      ['DELETE', '/v1/runs', 404, 'not_found'],
     ] as const) {
       const { status: answered, headers, body } = await api.call(method, url)
       assert.deepEqual(
@@ -86,6 +90,7 @@ describe('the API without tokens', () => {
       )
       assert.match(String(body['requestId']), /^[0-9a-f-]{36}$/)
       assert.equal(typeof body['title'], 'string')
+      if (code === 'validation') assert.match(String((body['errors'] as { pointer: string }[])[0]?.pointer), /^\/(limit|cursor)$/)
     }
     const post = (payload: string, type: string) => api.call('POST', '/v1/syncs/s/runs', { payload, headers: { 'content-type': type } })
     const [json, media, large] = [
@@ -95,6 +100,33 @@ describe('the API without tokens', () => {
     ]
     assert.deepEqual([json.status, json.body['detail']], [400, 'the body is not valid JSON'])
     assert.deepEqual([media.status, large.status], [415, 413])
+  })
+
+  // A client that always names its content type could not cancel a run.
+  test('takes nothing as no body, whatever type it is said to be', async () => {
+    const nothing = { payload: '', headers: { 'content-type': 'application/json' } }
+    await insertSync(api, 'nothing')
+    const started = await api.call('POST', '/v1/syncs/nothing/runs', nothing)
+    assert.equal(started.status, 202, started.text)
+    assert.equal((await api.call('POST', `/v1/runs/${String(started.body['id'])}/cancel`, nothing)).status, 202)
+    const { status, body } = await api.call('POST', '/v1/config/plan', nothing)
+    assert.deepEqual([status, body['code']], [400, 'validation'])
+  })
+
+  test('answers what is no HTTP request as a problem as well', async () => {
+    await api.app.listen({ host: '127.0.0.1', port: 0 })
+    const { port } = api.app.server.address() as AddressInfo
+    for (const [sent, status, code] of [
+      ['what\r\n\r\n', 400, 'http'],
+      [`GET / HTTP/1.1\r\nhost: localhost\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'too_large'],
+    ] as const) {
+      const socket = connect(port, '127.0.0.1')
+      socket.write(sent)
+      const [head = '', body = ''] = (await text(socket)).split('\r\n\r\n')
+      assert.match(head, new RegExp(`^HTTP/1.1 ${status} .*application/problem\\+json`, 's'))
+      const problem = JSON.parse(body) as Record<string, unknown>
+      assert.deepEqual([problem['status'], problem['code'], typeof problem['requestId']], [status, code, 'string'])
+    }
   })
 
   test('hides what it did not foresee and logs it; says what is away', async () => {

@@ -135,6 +135,31 @@ describe('what became of single records', () => {
     }
   })
 
+  // The sync knows its keys from its first delivery on: until then `?key=` found nothing, after a change of the key it was refused.
+  test('a run’s changes are found by its own kind of keys, delivered or not', async () => {
+    await insertSync(api, 'rekeyed', ['int64'])
+    await insertSync(api, 'first')
+    for (const sync of ['rekeyed', 'first']) {
+      const dry = await insertRun(api, { sync, dryRun: true, keyParts: ['text'] })
+      for (const [seq, keys] of [['a', 'b'], ['c', 'd']].entries())
+        await insertBatch(api, dry, ['text'], { seq, state: 'planned', attempt: 0, records: keys.map((key) => ({ key: [key], op: 'a' })) })
+      const found = data(await api.call('GET', `/v1/runs/${dry.id}/changes?key=c`))
+      assert.deepEqual(
+        found.map(({ key, outcome }) => [key, outcome]),
+        [['c', 'planned']],
+        sync,
+      )
+    }
+    assert.equal((await api.call('GET', '/v1/syncs/first/records/c')).status, 200)
+  })
+
+  test('a key that PostgreSQL cannot hold is a mistake of the caller', async () => {
+    await insertSync(api, 'nul', ['text'])
+    const asked = await api.call('GET', '/v1/syncs/nul/records/%00')
+    const due = await api.call('POST', '/v1/syncs/nul/rejections/retry', { payload: { key: '\u0000' } })
+    for (const { status, body } of [asked, due]) assert.deepEqual([status, body['code']], [400, 'validation'])
+  })
+
   test('a record’s history: the acknowledged version and every run that touched it', async () => {
     await insertSync(api, 'history', ['text'])
     const older = await insertRun(api, { sync: 'history' })

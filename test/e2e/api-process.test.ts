@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test'
 import { migrate } from '../../state/migrate.ts'
 import { freshDatabase, type TestDatabase } from '../harness/database.ts'
 import { endOf, startProgram, type Program } from '../harness/program.ts'
+import { insertBatch, insertRun } from '../contract/api-fixture.ts'
 
 const MAIN = ['dist/server/main.js']
 
@@ -120,10 +121,29 @@ describe('tailrace api and the verbs that operate runs', () => {
     assert.match(stderr, /is still queued after 1 s; it goes on/)
   })
 
+  // Answers with row values were read by JSON.parse, which rounds.
+  test('what it prints of records keeps every digit', async () => {
+    const db = database.pool
+    const run = await insertRun({ db }, { sync: await newSync(), keyParts: ['int64'] })
+    await insertBatch({ db }, run, ['int64'], { records: [{ key: ['1'], op: 'a', fields: '{"n":12345678901234567890.10}' }] })
+    for (const args of [[], ['--json']]) {
+      const { code, stdout, stderr } = await cli('changes', run.id, ...args)
+      assert.equal(code, 0, stderr)
+      assert.match(stdout, /12345678901234567890\.10/)
+    }
+  })
+
   test('wrong usage is 64, an unknown sync 1, and doctor says what is away', async () => {
     assert.equal((await cli('run')).code, 64)
     assert.equal((await cli('run', 's', '--on-conflict', 'wait')).code, 64)
     assert.equal((await cli('runs', '--limit', '0')).code, 64)
+    for (const wrong of [
+      ['runs', '--state', 'asleep'],
+      ['runs', '--cursor', 'x'],
+      ['run', await newSync(), '--adopt', '--full'],
+      ['preview', await newSync(), '--limit', '1001'],
+    ])
+      assert.equal((await cli(...wrong)).code, 64, wrong.join(' '))
     const unknown = await cli('run', 'nowhere')
     assert.deepEqual([unknown.code, unknown.stderr], [1, 'there is no sync nowhere\n'])
     const doctor = await cli('doctor')

@@ -78,6 +78,16 @@ describe('documents together', () => {
     ])
   })
 
+  // Temporal refuses such an interval, and the schedules behind it in the list were never made.
+  test('last no longer than Temporal takes', async () => {
+    const longest = 'schedule: { every: 3650d }\nguards: { holdFor: 87600h }\n'
+    assert.deepEqual(await sync((text) => text + longest), [])
+    assert.deepEqual(await sync((text) => text + longest.replace('3650d', '3651d').replace('87600h', '99999999999999999999s')), [
+      'sync.yaml:10:13: Sync customers-to-crm: schedule.every: must not be longer than 3650d',
+      'sync.yaml:11:11: Sync customers-to-crm: guards.holdFor: must not be longer than 3650d',
+    ])
+  })
+
   test('do not follow each other in a circle', async () => {
     const named = (name: string, after: string) => `${SYNC.replace('customers-to-crm', name)}schedule: { after: ${after} }\n`
     const { lines } = await validate({

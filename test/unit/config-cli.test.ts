@@ -82,6 +82,12 @@ describe('the CLI', () => {
     })
   })
 
+  test('prints the schema of the documents, with --json or without', async () => {
+    const [plain, json] = [await tailrace(['schema']), await tailrace(['schema', '--json'])]
+    assert.deepEqual([json.code, json.out], [0, plain.out])
+    assert.equal((JSON.parse(json.out) as { title: string }).title, 'Tailrace configuration')
+  })
+
   test('tells a path that is not there from a folder that is empty', async () => {
     await withFolder({ 'readme.md': 'x' }, async (folder) => {
       assert.deepEqual(await tailrace(['validate', `${folder}/nope`]), { code: 64, out: '', err: `${folder}/nope does not exist.\n` })

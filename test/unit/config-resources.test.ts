@@ -55,6 +55,19 @@ describe('single resources through the API', () => {
     assert.equal((await refused('/v1/models/M_1', { source: 'nope', sql: 'select 1', primaryKey: 'id' }))['code'], 'validation')
   })
 
+  test('are a document’s content, its version included', async () => {
+    const content = { version: 1, connector: 'hubspot', config: { accessToken: '${env:T}' } }
+    const { status, body } = await api.call('PUT', '/v1/destinations/crm', content)
+    assert.deepEqual([status, body['version'], body['connector']], [201, undefined, 'hubspot'])
+    const second = await api.call('PUT', '/v1/destinations/crm', { ...content, version: 2 })
+    assert.deepEqual(
+      [second.status, second.body['errors']],
+      [400, [{ pointer: '/version', message: 'must be 1, the only version there is' }]],
+    )
+    const nothing = await api.call('PUT', '/v1/destinations/crm')
+    assert.deepEqual([nothing.status, nothing.body['detail']], [400, 'must be a mapping, but is empty'])
+  })
+
   test('are not deleted while they are used', async () => {
     await api.post('apply', all)
     const refused = await api.call('DELETE', '/v1/models/customers')
@@ -80,7 +93,8 @@ describe('single resources through the API', () => {
         return answer.status
       })
       for (let tries = 0; tries < 200; tries++) {
-        const { rows } = await other.query<{ n: number }>(
+        // Not by `other`: a transaction keeps seeing the activity that it saw first.
+        const { rows } = await api.database.pool.query<{ n: number }>(
           `select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
         )
         if (settled + (rows[0]?.n ?? 0) >= requests.length) break

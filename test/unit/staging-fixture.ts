@@ -33,7 +33,7 @@ export async function openSink(
       batchSize: 3,
       carriesMatch: options.carriesMatch ?? true,
       hashMatch,
-      encodeMatch: (match) => JSON.stringify({ email: match }),
+      matchField: 'email',
       readBackFirst: options.readBackFirst ?? false,
       groupBy: options.groupBy ?? null,
     })
