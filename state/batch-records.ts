@@ -1,7 +1,7 @@
 import { gunzipSync } from 'node:zlib'
 import { parse } from 'lossless-json'
 
-export const CHANGE_OPS = ['added', 'changed', 'removed', 'invalid'] as const
+export const CHANGE_OPS = ['added', 'changed', 'removed'] as const
 export const CHANGE_OUTCOMES = ['planned', 'delivered', 'skipped', 'rejected', 'invalid', 'in_doubt'] as const
 
 export type ChangeOp = (typeof CHANGE_OPS)[number]
@@ -32,7 +32,7 @@ export interface StoredBatch {
   readonly outcomes: Readonly<Record<string, { readonly outcome: string; readonly code?: string; readonly message?: string }>> | null
 }
 
-const OPS: Readonly<Record<string, ChangeOp>> = { a: 'added', c: 'changed', r: 'removed', x: 'removed', i: 'invalid' }
+const OPS: Readonly<Record<string, ChangeOp | 'invalid'>> = { a: 'added', c: 'changed', r: 'removed', x: 'removed', i: 'invalid' }
 
 /**
  * The records of a batch with their positions in it. Left out are those that a child batch stands for and those that were not to
@@ -52,13 +52,14 @@ function changeOf(batch: StoredBatch, index: number, line: string): Change | nul
   const exception = batch.state === 'settled' ? batch.outcomes?.[index] : undefined
   if (exception?.outcome === 'child' || exception?.outcome === 'dropped') return null
   const record = asObject(parse(line))
+  const invalid = op === 'invalid'
   return {
     key: record['key'] ?? null,
-    op,
+    op: !invalid ? op : record['change'] === 'changed' ? 'changed' : 'added',
     fields: record['fields'] ?? {},
-    outcome: op === 'invalid' ? 'invalid' : outcomeOf(batch, exception?.outcome),
+    outcome: invalid ? 'invalid' : outcomeOf(batch, exception?.outcome),
     batch: `${batch.run}.${batch.id}`,
-    error: op === 'invalid' ? invalidError(record['error']) : rejectionError(exception),
+    error: invalid ? invalidError(record['error']) : rejectionError(exception),
   }
 }
 

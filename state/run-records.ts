@@ -19,7 +19,8 @@ export interface ChangeQuery {
 const BATCHES_A_FETCH = 20
 const COLUMNS = 'b.id::text as id, b.run, b.seq, b.state, b.attempt, b.doubtful, b.parent::text as parent, b.ops, b.payload, b.outcomes'
 const NUMBER = /^\d{1,18}$/
-const LETTERS: Readonly<Record<ChangeOp, string>> = { added: 'a', changed: 'c', removed: '[rx]', invalid: 'i' }
+/** Of an invalid row only its line tells what it would have been. */
+const LETTERS: Readonly<Record<ChangeOp, string>> = { added: '[ai]', changed: '[ci]', removed: '[rx]' }
 /** Which batches can hold a record of that outcome. */
 const CANDIDATES: Readonly<Record<ChangeOutcome, string>> = {
   planned: `b.state in ('planned', 'discarded') and b.phase <> 'invalid'`,

@@ -34,6 +34,7 @@ export class ComparePass {
   readonly #hasMatch: boolean
   readonly #differences: Differences | null
   #inBaseline = false
+  #twinOp: 'added' | 'changed' = 'added'
   #book: BookEntry | null = null
 
   constructor(input: {
@@ -86,7 +87,7 @@ export class ComparePass {
           rowStart: block.rowOffsets[i] ?? 0,
           rowEnd: block.rowOffsets[i + 1] ?? 0,
           hash: block.hashes?.[i] ?? null,
-          twin: false,
+          twin: 'none',
         }
         if (waiting) {
           const order = compareBytes(row.keys, row.keyStart, row.keyEnd, waiting.keys, waiting.keyStart, waiting.keyEnd)
@@ -95,7 +96,10 @@ export class ComparePass {
               'source',
               'the rows did not come in key order: the collation of the key or the source itself is unstable',
             )
-          if (order === 0) waiting.twin = row.twin = true
+          if (order === 0) {
+            if (waiting.twin === 'none') waiting.twin = 'first'
+            row.twin = 'later'
+          }
           const pending = this.#row(waiting)
           if (pending) await pending
         }
@@ -130,7 +134,9 @@ export class ComparePass {
     const bytes = row.rows.subarray(row.rowStart, row.rowEnd)
     const fingerprint = this.#fingerprint(bytes)
     if (book !== null) this.#doubt(book, known ? { match: entry.match } : null)
-    if (row.twin) this.#twin(row, bytes, fingerprint)
+    // The first of them steps the baseline on, and what it found there is true of all.
+    if (row.twin === 'first') this.#twinOp = known ? 'changed' : 'added'
+    if (row.twin !== 'none') this.#twin(row, bytes, fingerprint)
     else {
       if (row.hash !== null) this.#sink.hashed(row.keys.subarray(row.keyStart, row.keyEnd), fingerprint, row.hash)
       const sameVersion = known && equalBytes(fingerprint, 0, entry.bytes, entry.fingerprintStart, FINGERPRINT_BYTES)
@@ -178,6 +184,7 @@ export class ComparePass {
     const mapped = this.#mapped(bytes)
     if ('invalid' in mapped) {
       this.#sink.invalid({
+        op,
         key,
         keyTexts,
         fingerprint,
@@ -229,6 +236,7 @@ export class ComparePass {
     const message = 'another row of the model has the same primary key; none of them is sent'
     const match = this.#mapped(bytes).match
     this.#sink.invalid({
+      op: this.#twinOp,
       key,
       keyTexts: this.#reading.keyCodec.decode(key),
       fingerprint,
@@ -245,6 +253,7 @@ export class ComparePass {
     const keyTexts = this.#reading.decodeKey(Buffer.from(bytes))
     const match = this.#mapped(bytes).match
     this.#sink.invalid({
+      op: 'added',
       key: Buffer.alloc(0),
       keyTexts,
       fingerprint: this.#fingerprint(bytes),

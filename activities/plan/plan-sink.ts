@@ -25,6 +25,8 @@ export interface RemovalCandidate {
 }
 
 export interface InvalidRow {
+  /** What sending it would have been. */
+  readonly op: 'added' | 'changed'
   /** Key bytes; empty where the key is NULL. */
   readonly key: Buffer
   readonly keyTexts: readonly (string | null)[]

@@ -245,9 +245,11 @@ async function dropSharedMatches(
     const gone = (index: number) => keys.has(entries[index]?.key.toString('hex') ?? '')
     for (const [index, entry] of entries.entries()) {
       if (!gone(index)) continue
-      sink.counts[staged.ops[index] === 'a' ? 'added' : 'changed']--
+      const op = staged.ops[index] === 'a' ? 'added' : 'changed'
+      sink.counts[op]--
       const message = 'another row of the model has the same match value; none of them is sent'
       sink.invalid({
+        op,
         key: entry.key,
         keyTexts: decodeKey(entry.key),
         fingerprint: entry.fingerprint,

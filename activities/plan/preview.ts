@@ -8,7 +8,8 @@ import { comparePass, openGround, withSnapshot } from './open-pass.ts'
 import type { InvalidRow, PlannedRow, PlanSink, RemovalCandidate } from './plan-sink.ts'
 
 export interface PreviewedChange {
-  readonly op: 'added' | 'changed' | 'removed' | 'invalid'
+  readonly op: 'added' | 'changed' | 'removed'
+  readonly outcome: 'planned' | 'invalid'
   readonly key: unknown
   /** JSON text, as the destination would receive it. */
   readonly fields: string
@@ -62,17 +63,19 @@ class PreviewSink implements PlanSink {
   }
 
   planned(row: PlannedRow): void {
-    this.#add({ op: row.op, key: displayKey(row.keyTexts), fields: row.fields, error: null })
+    this.#add({ op: row.op, outcome: 'planned', key: displayKey(row.keyTexts), fields: row.fields, error: null })
   }
 
   removal(candidate: RemovalCandidate): void {
     const { counted, keyTexts, match } = candidate
-    if (counted) this.#add({ op: 'removed', key: displayKey(keyTexts), fields: removalFields(this.#matchField, match), error: null })
+    const fields = removalFields(this.#matchField, match)
+    if (counted) this.#add({ op: 'removed', outcome: 'planned', key: displayKey(keyTexts), fields, error: null })
   }
 
   invalid(row: InvalidRow): void {
     this.#add({
-      op: 'invalid',
+      op: row.op,
+      outcome: 'invalid',
       key: displayKey(row.keyTexts),
       fields: '{}',
       error: { code: row.code, field: row.field, message: row.message },

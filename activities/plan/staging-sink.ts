@@ -207,7 +207,8 @@ export class StagingSink implements PlanSink {
       message: row.message,
       retryAfterMs: null,
     })
-    const line = JSON.stringify({ key, op: 'upsert', fields: {}, error: { code: row.code, field: row.field, message: row.message } })
+    const error = { code: row.code, field: row.field, message: row.message }
+    const line = JSON.stringify({ key, op: 'upsert', change: row.op, fields: {}, error })
     const full = this.#builders.invalid.add({ key: row.key, fingerprint, match: row.match, op: 'i', line, waitMs: 0 })
     if (full) this.#staged.push(full)
     if (row.match !== null) this.holds(row.match)

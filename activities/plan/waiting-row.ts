@@ -7,8 +7,8 @@ export interface WaitingRow {
   rowStart: number
   rowEnd: number
   hash: string | null
-  /** Another row has the same key. */
-  twin: boolean
+  /** Whether another row has the same key, and came before it. */
+  twin: 'none' | 'first' | 'later'
 }
 
 /** A block is valid until the next one is asked for. */

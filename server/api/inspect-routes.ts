@@ -6,6 +6,7 @@ import type { InspectRequest } from '../../activities/launch/inspect-request.ts'
 import { NoWorkerError } from '../../activities/launch/inspect.ts'
 import { databaseAway } from '../../state/away.ts'
 import { allResources, getResource } from '../../state/resources.ts'
+import { CHANGE_OPS } from '../../state/batch-records.ts'
 import { checkSchema, SchemaError } from '../../state/migrate.ts'
 import type { ApiDeps } from './deps.ts'
 import { Problem } from './problem.ts'
@@ -19,7 +20,8 @@ type Check = Static<typeof CheckAnswer>
 const Previewed = Type.Object({
   changes: Type.Array(
     Type.Object({
-      op: Type.Enum(['added', 'changed', 'removed', 'invalid']),
+      op: Type.Enum([...CHANGE_OPS]),
+      outcome: Type.Enum(['planned', 'invalid']),
       key: Type.Unknown(),
       fields: Type.String(),
       error: Type.Union([
@@ -136,7 +138,7 @@ async function checkDatabase({ db }: ApiDeps): Promise<Check> {
   }
 }
 
-function toChange({ op, key, fields, error }: Static<typeof Previewed>['changes'][number]): Static<typeof PreviewedChange> {
+function toChange({ op, outcome, key, fields, error }: Static<typeof Previewed>['changes'][number]): Static<typeof PreviewedChange> {
   const { code, message, field } = error ?? { code: '', message: '', field: null }
-  return { op, key, fields: parse(fields), error: error === null ? null : { code, message, ...(field === null ? {} : { field }) } }
+  return { key, op, fields: parse(fields), outcome, error: error === null ? null : { code, message, ...(field === null ? {} : { field }) } }
 }

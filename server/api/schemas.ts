@@ -88,7 +88,13 @@ export const ChangeAnswer = Type.Object({
   error: RecordError,
 })
 
-export const PreviewedChange = Type.Object({ key: Key, op: Type.Enum([...CHANGE_OPS]), fields: Fields, error: RecordError })
+export const PreviewedChange = Type.Object({
+  key: Key,
+  op: Type.Enum([...CHANGE_OPS]),
+  fields: Fields,
+  outcome: Type.Enum(['planned', 'invalid']),
+  error: RecordError,
+})
 
 export const RejectionAnswer = Type.Object({
   key: Key,

@@ -25,7 +25,7 @@ export const Change = Type.Object({
   key: Type.Unknown(),
   op: Type.String(),
   fields: Type.Unknown(),
-  outcome: Type.Optional(Type.String()),
+  outcome: Type.String(),
   error: RecordError,
 })
 

@@ -155,7 +155,7 @@ function changeTable(data: readonly unknown[]): string[] {
   const rows = data.map((item) => readAnswer(Change, item))
   return tableLines(
     ['KEY', 'OP', 'OUTCOME', 'FIELDS', 'ERROR'],
-    rows.map((row) => [keyText(row.key), row.op, row.outcome ?? 'preview', stringify(row.fields) ?? '', errorText(row.error)]),
+    rows.map((row) => [keyText(row.key), row.op, row.outcome, stringify(row.fields) ?? '', errorText(row.error)]),
   )
 }
 

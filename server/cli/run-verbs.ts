@@ -55,7 +55,7 @@ export function registerRunVerbs(program: Command): void {
       .command('changes')
       .description('the planned records of a run and what became of them')
       .argument('<run>')
-      .addOption(new Option('--op <op>').choices(['added', 'changed', 'removed', 'invalid']))
+      .addOption(new Option('--op <op>').choices(['added', 'changed', 'removed']))
       .addOption(new Option('--outcome <outcome>').choices(['planned', 'delivered', 'skipped', 'rejected', 'invalid', 'in_doubt']))
       .option('--key <key>', 'one record: its key, or a JSON array for a composite key'),
   ).action(async (run: string, options: ListOptions & { op?: string; outcome?: string; key?: string }) =>

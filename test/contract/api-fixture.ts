@@ -120,7 +120,18 @@ export async function insertRun({ db }: Pick<ApiFixture, 'db'>, seed: RunSeed): 
   await db.query(
     `insert into run (id, sync, slot, state, trigger, dry_run, plan, planned, owed, temporal_run_id, key_parts, generation, started_at, finished_at)
      values ($1, $2, $3, $4, 'api', $5, $6, $7, $8, $9, $10, 1, now(), case when $3::text is null then now() end)`,
-    [id, sync, slot, state, dryRun, plan, planned === null ? null : JSON.stringify(planned), owed, temporalRunId, keyParts?.join(',') ?? null],
+    [
+      id,
+      sync,
+      slot,
+      state,
+      dryRun,
+      plan,
+      planned === null ? null : JSON.stringify(planned),
+      owed,
+      temporalRunId,
+      keyParts?.join(',') ?? null,
+    ],
   )
   return { id, plan }
 }
@@ -131,6 +142,8 @@ export interface SeedRecord {
   /** JSON text. */
   readonly fields?: string
   readonly error?: object
+  /** What sending an invalid row would have been. */
+  readonly change?: 'added' | 'changed'
 }
 
 export interface BatchSeed {
@@ -192,8 +205,8 @@ export async function insertBatch(
   return String(rows[0]?.id)
 }
 
-function lineOf({ key, op, fields = '{}', error }: SeedRecord): string {
+function lineOf({ key, op, fields = '{}', error, change = 'added' }: SeedRecord): string {
   const shown = JSON.stringify(key.length === 1 ? key[0] : key)
-  if (error) return `{"key":${shown},"op":"upsert","fields":{},"error":${JSON.stringify(error)}}`
+  if (error) return `{"key":${shown},"op":"upsert","change":"${change}","fields":{},"error":${JSON.stringify(error)}}`
   return `{"id":"id-${key.join('-')}","op":"${op === 'r' || op === 'x' ? 'delete' : 'upsert'}","key":${shown},"fields":${fields}}`
 }

@@ -59,7 +59,7 @@ describe('what became of single records', () => {
       phase: 'invalid',
       state: 'planned',
       attempt: 0,
-      records: [{ key: ['30'], op: 'i', error: { code: 'bad_date', field: 'born', message: 'no date' } }],
+      records: [{ key: ['30'], op: 'i', change: 'changed', error: { code: 'bad_date', field: 'born', message: 'no date' } }],
     })
     await insertBatch(api, { ...run, plan: crypto.randomUUID() }, ['int64'], { records: [{ key: ['99'], op: a }] })
   })
@@ -77,7 +77,7 @@ describe('what became of single records', () => {
       '20 removed delivered',
       '21 removed delivered',
       '3 added skipped',
-      '30 invalid invalid',
+      '30 changed invalid',
     ])
   })
 
@@ -92,6 +92,7 @@ describe('what became of single records', () => {
     assert.deepEqual(await keys('?outcome=rejected'), ['2'])
     assert.deepEqual(await keys('?outcome=in_doubt'), ['10'])
     assert.deepEqual(await keys('?outcome=invalid'), ['30'])
+    assert.deepEqual(await keys('?op=changed'), ['2', '30'])
     assert.deepEqual(await keys('?key=11'), ['11'])
     assert.deepEqual(await keys('?key=011'), ['11'], 'as the warehouse writes the number')
     assert.deepEqual(await keys('?key=4'), [])
@@ -109,7 +110,7 @@ describe('what became of single records', () => {
     assert.equal(new Set(paged).size, 8)
     const [rejected] = data(await changes('?outcome=rejected'))
     assert.deepEqual(rejected?.error, { code: 'INVALID_EMAIL', message: 'not an email' })
-    const [invalid] = data(await changes('?op=invalid'))
+    const [invalid] = data(await changes('?outcome=invalid'))
     assert.deepEqual(invalid?.error, { code: 'bad_date', message: 'no date', field: 'born' })
   })
 
@@ -141,7 +142,10 @@ describe('what became of single records', () => {
     await insertSync(api, 'first')
     for (const sync of ['rekeyed', 'first']) {
       const dry = await insertRun(api, { sync, dryRun: true, keyParts: ['text'] })
-      for (const [seq, keys] of [['a', 'b'], ['c', 'd']].entries())
+      for (const [seq, keys] of [
+        ['a', 'b'],
+        ['c', 'd'],
+      ].entries())
         await insertBatch(api, dry, ['text'], { seq, state: 'planned', attempt: 0, records: keys.map((key) => ({ key: [key], op: 'a' })) })
       const found = data(await api.call('GET', `/v1/runs/${dry.id}/changes?key=c`))
       assert.deepEqual(
@@ -242,12 +246,12 @@ describe('what became of single records', () => {
   test('preview shows what a worker found, all digits kept', async () => {
     api.worker.answer = async (request) => {
       assert.deepEqual(request, { kind: 'preview', sync: 's', limit: 2 })
-      return { changes: [{ op: 'added', key: '1', fields: '{"n":12345678901234567890.10}', error: null }] }
+      return { changes: [{ op: 'added', outcome: 'planned', key: '1', fields: '{"n":12345678901234567890.10}', error: null }] }
     }
     const { status, text } = await api.call('POST', '/v1/syncs/s/preview', { payload: { limit: 2 } })
     assert.deepEqual(
       [status, text],
-      [200, '{"data":[{"op":"added","key":"1","fields":{"n":12345678901234567890.10},"error":null}],"next":null}'],
+      [200, '{"data":[{"key":"1","op":"added","fields":{"n":12345678901234567890.10},"outcome":"planned","error":null}],"next":null}'],
     )
     api.worker.answer = async () => ({ problem: 'column x is missing' })
     const refused = await api.call('POST', '/v1/syncs/s/preview')

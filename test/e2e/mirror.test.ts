@@ -130,7 +130,7 @@ test('rows that leave the model are removed, and only those that this sync wrote
   })
   await stack.warehouse.query('delete from contacts where id <= 3')
   const { body } = await stack.call('POST', '/v1/syncs/contacts/preview', { limit: 1 })
-  assert.deepEqual(body['data'], [{ key: '1', op: 'removed', fields: { email: 'person1@example.com' }, error: null }])
+  assert.deepEqual(body['data'], [{ key: '1', op: 'removed', fields: { email: 'person1@example.com' }, outcome: 'planned', error: null }])
   assert.deepEqual(outcome(await stack.run('contacts')), {
     ...expect,
     state: 'succeeded',

@@ -48,13 +48,13 @@ function reading(rows: readonly [number, string][], size: number): Reading {
 }
 
 async function outcome(rows: readonly [number, string][], generation: number, blockSize: number) {
-  const found = { added: [] as number[], changed: [] as number[], removed: [] as number[], twins: [] as number[] }
+  const found = { added: [] as number[], changed: [] as number[], removed: [] as number[], twins: [] as string[] }
   const sink: PlanSink = {
     full: false,
     drain: async () => {},
     planned: (row) => found[row.op].push(Number(row.keyTexts[0])),
     removal: (candidate) => found.removed.push(Number(candidate.keyTexts[0])),
-    invalid: (row) => found.twins.push(Number(row.keyTexts[0])),
+    invalid: (row) => found.twins.push(`${row.keyTexts[0]} ${row.op}`),
     unchanged: () => {},
     holds: () => {},
     settled: () => {},
@@ -171,11 +171,18 @@ test('every row of a key that occurs more than once is invalid, and nothing is r
         [2, 'y'],
         [2, 'x'],
         [4, 'x'],
+        [5, 'x'],
+        [5, 'x'],
       ],
       9_999,
       blockSize,
     )
-    assert.deepEqual(found, { added: [4], changed: [1], removed: [3], twins: [2, 2, 2] })
+    assert.deepEqual(found, {
+      added: [4],
+      changed: [1],
+      removed: [3],
+      twins: ['2 changed', '2 changed', '2 changed', '5 added', '5 added'],
+    })
   }
 })
 

@@ -97,9 +97,10 @@ test('a row that drifted is batched apart and is unchanged no more', async () =>
 test('invalid rows are kept with their reason and no fields; a row without a key is told apart by its content', async () => {
   await openSink(db.pool, async ({ sink, read }) => {
     const reason = { code: 'null_key', field: null, message: 'the primary key is NULL' }
-    sink.invalid({ key: Buffer.alloc(0), keyTexts: [null], fingerprint: Buffer.alloc(16, 1), match: null, ...reason })
-    sink.invalid({ key: Buffer.alloc(0), keyTexts: [null, 'b'], fingerprint: Buffer.alloc(16, 2), match: 'held@x', ...reason })
+    sink.invalid({ op: 'added', key: Buffer.alloc(0), keyTexts: [null], fingerprint: Buffer.alloc(16, 1), match: null, ...reason })
+    sink.invalid({ op: 'added', key: Buffer.alloc(0), keyTexts: [null, 'b'], fingerprint: Buffer.alloc(16, 2), match: 'held@x', ...reason })
     sink.invalid({
+      op: 'changed',
       key: Buffer.from('a'),
       keyTexts: ['a'],
       fingerprint: Buffer.alloc(16, 3),
@@ -115,9 +116,9 @@ test('invalid rows are kept with their reason and no fields; a row without a key
     assert.deepEqual(
       batch.lines.map((line) => JSON.parse(line) as unknown),
       [
-        { key: null, op: 'upsert', fields: {}, error: reason },
-        { key: [null, 'b'], op: 'upsert', fields: {}, error: reason },
-        { key: 'a', op: 'upsert', fields: {}, error: { code: 'X', field: 'email', message: 'bad' } },
+        { key: null, op: 'upsert', change: 'added', fields: {}, error: reason },
+        { key: [null, 'b'], op: 'upsert', change: 'added', fields: {}, error: reason },
+        { key: 'a', op: 'upsert', change: 'changed', fields: {}, error: { code: 'X', field: 'email', message: 'bad' } },
       ],
     )
     assert.deepEqual(
