@@ -6,7 +6,12 @@ const AS_TEXT = textKey((column) => `${column}::text`, true)
 const TEXT: TypeTraits = { kind: 'text', key: AS_TEXT, exact: true }
 const JSON_TEXT: TypeTraits = { kind: 'json', key: null }
 const FLOAT: TypeTraits = { kind: 'float', key: null }
-const ARRAY: TypeTraits = { kind: 'array', key: null, sql: (column) => `to_json(${column})::text` }
+const arrayOf = (sql: (column: string) => string): TypeTraits => ({ kind: 'array', key: null, sql })
+const ARRAY = arrayOf((column) => `to_json(${column})::text`)
+/** PostgreSQL makes strings of NaN and infinities; bare they are what they are among numbers: no JSON, so that nobody takes them for texts. */
+const bare = (column: string): string => `regexp_replace(to_json(${column})::text, '"(NaN|-?infinity)"', '\\1', 'gi')`
+const FINITE_ARRAY = arrayOf(bare)
+const TIMESTAMPTZ_ARRAY = arrayOf((column) => `replace(${bare(column)}, '+00:00"', 'Z"')`)
 const OTHER: TypeTraits = { kind: 'other', key: null }
 
 /** In the form that values have, `T` and `Z` included; infinities and years BC stay as printed. */
@@ -25,6 +30,12 @@ const BUILT_IN: ReadonlyMap<number, TypeTraits> = new Map([
   [25, TEXT],
   [26, { kind: 'integer', key: null, exact: true }],
   [114, JSON_TEXT],
+  [1021, FINITE_ARRAY],
+  [1022, FINITE_ARRAY],
+  [1115, FINITE_ARRAY],
+  [1182, FINITE_ARRAY],
+  [1185, TIMESTAMPTZ_ARRAY],
+  [1231, FINITE_ARRAY],
   [700, FLOAT],
   [701, FLOAT],
   // The cast drops the padding: 'a' and 'a ' are one char(n).

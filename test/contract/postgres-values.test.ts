@@ -38,6 +38,17 @@ describe('PostgreSQL values and keys', { timeout: 120_000 }, () => {
     ["array['a\"b', null, E'c\\\\d\\n', 'NULL', '']", 'text[]', 'array', '["a\\"b",null,"c\\\\d\\n","NULL",""]'],
     ['array[[1, 2], [3, 9223372036854775807]]::int8[]', 'bigint[]', 'array', '[[1,2],[3,9223372036854775807]]'],
     ["'{}'::int[]", 'integer[]', 'array', '[]'],
+    ['array[1.10, 12345678901234567890.123456789]', 'numeric[]', 'array', '[1.10,12345678901234567890.123456789]'],
+    // As strings they reached receivers among numbers; alone they make their record invalid.
+    ["array['NaN', 1.5, '-Infinity']::float8[]", 'double precision[]', 'array', '[NaN,1.5,-Infinity]'],
+    ["array['NaN', 'infinity']", 'text[]', 'array', '["NaN","infinity"]'],
+    [
+      "array['2026-07-01 12:00:00.5 America/New_York', 'infinity']::timestamptz[]",
+      'timestamp with time zone[]',
+      'array',
+      '["2026-07-01T16:00:00.5Z",infinity]',
+    ],
+    ["array['2026-07-01 12:00:00']::timestamp[]", 'timestamp without time zone[]', 'array', '["2026-07-01T12:00:00"]'],
     ['\'{"b": 1.10, "a": [1e2]}\'::jsonb', 'jsonb', 'json', '{"a": [100], "b": 1.10}'],
     ['E\'{"a":\\n1}\'::json', 'json', 'json', '{"a":\n1}'],
     ["'happy'::mood", 'mood', 'text', 'happy'],
