@@ -13,13 +13,14 @@ export interface Activated {
 /**
  * Makes a run the sync's active run and closes every batch of older runs (invariant 1), in one transaction: not yet claimed ones
  * are discarded, claimed and unsettled ones become doubt, or, where nothing can be read back, are inherited to be sent again
- * verbatim. From its commit on no statement of an older run has an effect. Repeatable for the same run.
+ * verbatim, if they are of the records that the run is about (`baselineId`): another destination must not get them. From its commit on
+ * no statement of an older run has an effect. Repeatable for the same run.
  *
  * Null: the run is not the one to go (ended, or another one took its place).
  */
 export async function activateRun(
   db: pg.Pool,
-  { run, sync, kind }: { run: string; sync: string; kind: 'delivers' | 'adopts' | 'looks' },
+  { run, sync, kind, baselineId }: { run: string; sync: string; kind: 'delivers' | 'adopts' | 'looks'; baselineId: string },
 ): Promise<Activated | null> {
   const client = await db.connect()
   try {
@@ -39,7 +40,7 @@ export async function activateRun(
       await client.query(`update run set started_at = coalesce(started_at, clock_timestamp()), state = 'planning' where id = $1`, [run])
     }
     // A dry run leaves no trace: what older runs left stays as it is, out of reach, for the next run that delivers.
-    if (kind !== 'looks') await closeOlderBatches(client, { run, sync, inherit: kind === 'delivers' })
+    if (kind !== 'looks') await closeOlderBatches(client, { run, sync, inherit: kind === 'delivers' ? baselineId : null })
     const inherited = await client.query(`select 1 from batch where heir = $1 and state in ('planned', 'sending')`, [run])
     await client.query('commit')
     return { inherited: inherited.rowCount ?? 0 }
@@ -54,7 +55,8 @@ export async function activateRun(
 interface Closing {
   readonly run: string
   readonly sync: string
-  readonly inherit: boolean
+  /** Batches of these records are inherited; null: none are. */
+  readonly inherit: string | null
 }
 
 const OLDER = `b.run = r.id and r.sync = $1 and r.id <> $2 and b.state in ('planned', 'sending') and coalesce(b.heir, b.run) <> $2`
@@ -86,12 +88,12 @@ async function closeBatches(client: pg.ClientBase, { run, sync, inherit }: Closi
      where ${older} and b.state = 'planned' and b.heir is null and (not b.doubtful or (b.attempt = 0 and b.parent is null))`,
     [sync, run, batches],
   )
-  if (inherit) {
+  if (inherit !== null) {
     // Handing over counts as an attempt: a worker of the older run that still holds the claim can neither settle nor renew it.
     await client.query(
       `update batch b set heir = $2, attempt = b.attempt + 1 from run r join sync_state s on s.sync = r.sync
-     where ${older} and r.definition ->> 'settleAfterMs' is null and r.generation = s.generation`,
-      [sync, run, batches],
+     where ${older} and r.definition ->> 'settleAfterMs' is null and r.generation = s.generation and r.definition ->> 'baselineId' = $4`,
+      [sync, run, batches, inherit],
     )
   }
   const { rows } = await client.query<{ phase: string; entries: Buffer; wait_ms: number }>(

@@ -22,7 +22,7 @@ export async function defineRun(
   const from = { name: model.source, connector: source.connector, config: source.config }
   const to = { name: sync.destination, connector: destination.connector, config: destination.config }
   const query = model.table === undefined ? { sql: model.sql ?? '' } : { table: model.table }
-  const primaryKey = typeof model.primaryKey === 'string' ? [model.primaryKey] : model.primaryKey
+  const primaryKey = keyOf(model)
   const opened = await connections.destination(to)
   const all = await (await connections.source(from)).source.describe(query, signal)
   const object = await opened.destination.describe(sync.object ?? '', signal, Object.keys(sync.fields))
@@ -39,13 +39,21 @@ export async function defineRun(
     primaryKey,
     columns,
     fields: object ? object.fields.filter((field) => field.name in sync.fields) : null,
-    baselineId: baselineId({ destination: sync.destination, spec: sync, primaryKey }),
+    baselineId: baselineIdOf({ sync, model }),
     mappingId: mappingId({ spec: sync, columns, primaryKey }),
     settleAfterMs: quietMs(opened.destination),
   }
   const said = (level: Remark['level']): Problem[] => remarks.filter((remark) => remark.level === level).map(asProblem)
   return { definition, problems: [...problems, ...said('error')], warnings: said('warning'), destination: opened.destination }
 }
+
+/** Who the records of a sync are, as configured; nobody need be asked. */
+export function baselineIdOf({ sync, model }: Pick<SyncConfiguration, 'sync' | 'model'>): string {
+  return baselineId({ destination: sync.destination, spec: sync, primaryKey: keyOf(model) })
+}
+
+const keyOf = ({ primaryKey }: SyncConfiguration['model']): readonly string[] =>
+  typeof primaryKey === 'string' ? [primaryKey] : primaryKey
 
 async function remarksOn({ object, mode, match, fields }: SyncSpec, destination: Destination, signal: AbortSignal): Promise<Remark[]> {
   if (object === undefined || destination.review === undefined) return []

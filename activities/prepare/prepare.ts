@@ -1,3 +1,4 @@
+import { ConnectorError, ERROR_KINDS } from '../../connectors/errors.ts'
 import { jobsLeftBehind } from '../../state/bulk-jobs.ts'
 import { loadSync, type SyncConfiguration } from '../../state/configuration.ts'
 import { activateRun } from '../../state/fence.ts'
@@ -8,7 +9,7 @@ import { runFailure, superseded } from '../failure.ts'
 import { effect } from '../failpoints.ts'
 import { durationMs } from '../plan/guards.ts'
 import { compactIfDue } from './compact.ts'
-import { defineRun } from './define.ts'
+import { baselineIdOf, defineRun } from './define.ts'
 
 const DEFAULT_HOLD = '24h'
 
@@ -34,13 +35,9 @@ export async function prepareRun(deps: Deps, run: string, signal: AbortSignal, b
   if (!row || row.finished) throw superseded()
   const configuration = await loadSync(deps.db, row.sync)
   if (!configuration) throw runFailure('config', `sync ${row.sync} is not configured any more`)
-  const activated = await effect('activate', () =>
-    activateRun(deps.db, {
-      run,
-      sync: row.sync,
-      kind: row.dryRun ? 'looks' : row.adopt ? 'adopts' : 'delivers',
-    }),
-  )
+  const kind = row.dryRun ? 'looks' : row.adopt ? 'adopts' : 'delivers'
+  const baselineId = (row.definition as RunDefinition | null)?.baselineId ?? baselineIdOf(configuration)
+  const activated = await effect('activate', () => activateRun(deps.db, { run, sync: row.sync, kind, baselineId }))
   if (!activated) throw superseded()
   await effect('note-state', () => setRunState(deps.db, run, null, null))
   const known = await syncState(deps.db, row.sync)
@@ -68,7 +65,9 @@ async function freeze(
   known: SyncState | null,
   signal: AbortSignal,
 ): Promise<RunDefinition> {
-  const { definition, problems, destination } = await defineRun(deps.connections, row.sync, configuration, signal)
+  const { definition, problems, destination } = await defineRun(deps.connections, row.sync, configuration, signal).catch((error: unknown) =>
+    showWaiting(deps, row.id, error),
+  )
   if (problems.length > 0) throw runFailure('config', problems.map((problem) => `${problem.pointer}: ${problem.message}`).join('; '))
   if (row.verify && !destination.readBack) {
     throw runFailure('config', `${definition.destination.connector} cannot be read back, so a run cannot verify it`)
@@ -76,6 +75,15 @@ async function freeze(
   const full = isFullByItself(row, definition, known)
   if (!(await effect('define', () => freezeDefinition(deps.db, row.id, definition, full)))) throw superseded()
   return definition
+}
+
+/** Whoever looks at the run sees why it does not begin, until the next try. */
+async function showWaiting(deps: Deps, run: string, error: unknown): Promise<never> {
+  if (error instanceof ConnectorError && error.kind !== 'cancelled' && ERROR_KINDS[error.kind].end === null) {
+    const until = error.retryAfterMs === null ? null : new Date(Date.now() + error.retryAfterMs).toISOString()
+    await effect('note-state', () => setRunState(deps.db, run, null, { reason: error.message, until }))
+  }
+  throw error
 }
 
 /** A changed mapping makes every row differ by itself, a new identity starts a new baseline: the run says that it is full. */

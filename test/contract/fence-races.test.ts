@@ -16,6 +16,7 @@ import {
   openState,
   pack,
   published,
+  RECORDS,
   settlement,
   staged,
   WEBHOOK,
@@ -112,7 +113,7 @@ test('swapping the active run under fire: whatever was claimed is settled or in 
       await db.pool.query(`insert into run (id, sync, slot, trigger, definition, generation) values ($1, $2, 'active', 'test', $3, 1)`, [
         next,
         sync,
-        JSON.stringify({ settleAfterMs: options.settleAfterMs === null ? null : 1000 }),
+        JSON.stringify({ settleAfterMs: options.settleAfterMs === null ? null : 1000, baselineId: RECORDS }),
       ])
       await activate(db.pool, next, sync)
       swapped = true

@@ -21,6 +21,7 @@ import {
   pack,
   publish,
   published,
+  RECORDS,
   settlement,
   snapshot,
   staged,
@@ -120,6 +121,15 @@ test('a new generation does not inherit: those records are other records now', a
   assert.deepEqual(await stateNames(run), ['doubt'])
 })
 
+// The sync was given another webhook while a request to the first one was in doubt: the second one got the old batch, and then all anew.
+test('a run about other records does not inherit: what was meant for another destination is not sent to this one', async () => {
+  const { sync, run, ids } = await published(db.pool, [staged(0, { a: 1 })], WEBHOOK)
+  await claim(db.pool, ids[0] ?? 0)
+  const next = await newRun(db.pool, sync, { ...WEBHOOK, baselineId: 'others' })
+  assert.deepEqual(await activate(db.pool, next, sync, 'delivers', 'others'), { inherited: 0 })
+  assert.deepEqual(await stateNames(run), ['doubt'])
+})
+
 test('a run that adopts sends nothing, so it inherits nothing', async () => {
   const { sync, run, ids } = await published(db.pool, [staged(0, { a: 1 })], WEBHOOK)
   await claim(db.pool, ids[0] ?? 0)
@@ -180,7 +190,7 @@ test('only the run whose turn it is can take the place', async () => {
   const run = await newRun(db.pool, sync)
   const next = await newRun(db.pool, sync)
   const before = await snapshot(db.pool, sync)
-  const take = (id: string, of = sync) => activateRun(db.pool, { run: id, sync: of, kind: 'delivers' })
+  const take = (id: string, of = sync) => activateRun(db.pool, { run: id, sync: of, kind: 'delivers', baselineId: RECORDS })
   assert.equal(await take(run), null, 'ended')
   assert.equal(await take(randomUUID()), null, 'unknown')
   assert.equal(await take(next, newSync()), null, 'of another sync')
@@ -220,7 +230,7 @@ test('a plan for other records moves nothing; when its delivery begins a new gen
     { baselineId: 'two', keyParts: 'text' },
   ].entries()) {
     const run = await newRun(db.pool, sync)
-    await activateRun(db.pool, { run, sync, kind: 'delivers' })
+    await activateRun(db.pool, { run, sync, kind: 'delivers', baselineId: identity.baselineId })
     await db.pool.query(`update run set definition = definition || jsonb_build_object('baselineId', $2::text) where id = $1`, [
       run,
       identity.baselineId,

@@ -32,7 +32,11 @@ export interface RunOptions {
   /** Null: the destination cannot be read back. */
   readonly settleAfterMs?: number | null
   readonly generation?: number
+  /** Whose records it is about. */
+  readonly baselineId?: string
 }
+
+export const RECORDS = 'records'
 
 /** For a destination that cannot be read back. */
 export const WEBHOOK: RunOptions = { settleAfterMs: null }
@@ -41,7 +45,7 @@ export const WEBHOOK: RunOptions = { settleAfterMs: null }
 export async function newRun(
   db: pg.Pool,
   sync: string,
-  { dryRun = false, settleAfterMs = 1000, generation = 1 }: RunOptions = {},
+  { dryRun = false, settleAfterMs = 1000, generation = 1, baselineId = RECORDS }: RunOptions = {},
 ): Promise<string> {
   const id = randomUUID()
   const older = await db.query<{ id: string }>(`select id from run where sync = $1 and slot = 'active'`, [sync])
@@ -49,13 +53,19 @@ export async function newRun(
     await endRun(db, { run, sync, outcome: 'failed', error: { code: 'terminated', message: '' }, waiting: null, mappingId: null })
   await db.query(
     `insert into run (id, sync, slot, trigger, dry_run, definition, generation) values ($1, $2, 'active', 'test', $3, $4, $5)`,
-    [id, sync, dryRun, JSON.stringify({ settleAfterMs }), generation],
+    [id, sync, dryRun, JSON.stringify({ settleAfterMs, baselineId }), generation],
   )
   return id
 }
 
-export async function activate(db: pg.Pool, run: string, sync: string, kind: 'delivers' | 'adopts' | 'looks' = 'delivers') {
-  const activated = await activateRun(db, { run, sync, kind })
+export async function activate(
+  db: pg.Pool,
+  run: string,
+  sync: string,
+  kind: 'delivers' | 'adopts' | 'looks' = 'delivers',
+  baselineId = RECORDS,
+) {
+  const activated = await activateRun(db, { run, sync, kind, baselineId })
   assert.ok(activated, 'the run is the one to go')
   await db.query('update sync_state set generation = greatest(generation, 1) where sync = $1', [sync])
   return activated
