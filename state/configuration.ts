@@ -23,10 +23,13 @@ export async function loadSync(db: pg.Pool, name: string): Promise<SyncConfigura
   return rows[0] ?? null
 }
 
-/** Syncs whose schedule says that they follow this one, unless paused. */
+/** Syncs whose schedule says that they follow this one, unless paused: by configuration, or because their receiver is gone for good: until a run gets through or the sync is configured anew. */
 export async function syncsAfter(db: pg.Pool, sync: string): Promise<string[]> {
   const { rows } = await db.query<{ name: string }>(
-    `select name from resource where kind = 'Sync' and spec -> 'schedule' ->> 'after' = $1 and coalesce((spec -> 'schedule' ->> 'paused')::boolean, false) = false`,
+    `select s.name from resource s where s.kind = 'Sync' and s.spec -> 'schedule' ->> 'after' = $1
+       and not coalesce((s.spec -> 'schedule' ->> 'paused')::boolean, false)
+       and (select r.error ->> 'code' from run r where r.sync = s.name and r.state in ('succeeded', 'partial', 'failed') and not r.dry_run
+         and r.created_at > s.updated_at order by r.created_at desc limit 1) is distinct from 'gone'`,
     [sync],
   )
   return rows.map(({ name }) => name)

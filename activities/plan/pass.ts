@@ -307,6 +307,8 @@ export class ComparePass {
     if (refusal && refusal.class !== 'invalid' && !removalRefused) this.#sink.settled(key)
     if (book !== null) this.#doubt(book, acknowledged)
     if (!this.#mirror) {
+      // Nobody wants it removed any more: the sync was a mirror when it was refused.
+      if (removalRefused) this.#sink.settled(key)
       if (book?.doubtMs !== 0) return
       if (acknowledged) this.#sink.unknown(key, this.#hasMatch ? this.#matchOf(key, acknowledged) : null)
       else this.#sink.certain(key)
