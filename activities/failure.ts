@@ -1,10 +1,12 @@
 import { setMaxListeners } from 'node:events'
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
-import { activityInfo, Context, heartbeat } from '@temporalio/activity'
+import { activityInfo, Context, heartbeat, type Info as ActivityInfo } from '@temporalio/activity'
 import { ConnectorError, ERROR_KINDS } from '../connectors/errors.ts'
 
 /** A warehouse that went away is asked this often before the run fails; the state database and Temporal are waited for without end. */
 const SOURCE_ATTEMPTS = 3
+/** A destination that is asked before anything is sent is waited for so long at least, as at the start of delivery. */
+const UNREACHABLE_MS = 60_000
 
 /** The run cannot go on: another run took its place, or it has ended. Nothing was changed. */
 export function superseded(): ApplicationFailure {
@@ -21,11 +23,13 @@ export function runFailure(code: string, message: string): ApplicationFailure {
 }
 
 /** What Temporal gets to see of an error: kind and message; no cause, no stack of a driver, no body. */
-function asFailure(error: unknown, attempt: number): unknown {
+function asFailure(error: unknown, { attempt, scheduledTimestampMs }: ActivityInfo): unknown {
   if (!(error instanceof ConnectorError)) return error
   const end = endOf(error)
   if (end !== null) return runFailure(end.code, end.message)
-  const gaveUp = error.kind === 'source' || error.kind === 'unreachable' || error.kind === 'in_doubt' ? attempt >= SOURCE_ATTEMPTS : false
+  const away = error.kind === 'unreachable' || error.kind === 'in_doubt'
+  const waitedMs = Date.now() - scheduledTimestampMs
+  const gaveUp = attempt >= SOURCE_ATTEMPTS && (error.kind === 'source' || (away && waitedMs > UNREACHABLE_MS))
   return ApplicationFailure.create({
     message: error.message,
     type: error.kind,
@@ -67,7 +71,7 @@ export async function beating<T>(work: (signal: AbortSignal, show: (details: unk
     return await work(signal, show)
   } catch (error) {
     signal.throwIfAborted()
-    throw asFailure(error, activityInfo().attempt)
+    throw asFailure(error, activityInfo())
   } finally {
     clearInterval(timer)
   }

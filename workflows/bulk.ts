@@ -49,6 +49,7 @@ export async function deliverInBulk(
     })
     throw error
   }
+  steering.reached ||= ids.length > 0
   if (queue.length > 0) return 'continue'
   return bookkeeping(`what bulk jobs left of ${phase}s`).bulkLeft({ run, phase })
 }

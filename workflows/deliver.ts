@@ -6,6 +6,8 @@ export interface DeliverySteering {
   paused: boolean
   /** Of the ranges under way; cancelling it lets requests in flight end. */
   scope: CancellationScope | null
+  /** The destination has taken a connection since delivery began: however long it is away now, the run waits for it. */
+  reached: boolean
 }
 
 export interface Phase {
@@ -42,7 +44,6 @@ export async function deliverPhase(
   const { window, least } = patched('eight-ranges') ? CUT : EARLIER_CUT
   let ranges = rangesOf({ phase, batches }, open, least)
   const startedAt = Date.now()
-  let reached = false
 
   for (;;) {
     if (steering.paused) await paused(steering, story)
@@ -57,8 +58,8 @@ export async function deliverPhase(
         if (result.stop) throw ApplicationFailure.nonRetryable(result.stop.message, result.stop.code)
         range.failures = result.failures
         range.done = result.left === 0
-        reached ||= range.done || !result.unreachable
-        if (!reached && Date.now() - startedAt > UNREACHABLE_MS) {
+        steering.reached ||= range.done || !result.unreachable
+        if (!steering.reached && Date.now() - startedAt > UNREACHABLE_MS) {
           throw ApplicationFailure.nonRetryable(`${result.reason ?? 'no connection'}, for 60 s from the start of delivery`, 'unreachable')
         }
         if (range.done) continue

@@ -34,7 +34,7 @@ const phase = defineQuery<string>('phase')
 /** One run of a sync: prepare → plan → hold until approved, if a guard is crossed → deliver → finish. */
 export async function syncRun(input: SyncRunInput): Promise<string> {
   const story = new Story(input)
-  const steering: DeliverySteering = { paused: input.resume?.paused ?? false, scope: null }
+  const steering: DeliverySteering = { paused: input.resume?.paused ?? false, scope: null, reached: input.resume !== undefined }
   const approval: { answer: Answer | null } = { answer: null }
   let holding = false
   setHandler(phase, () => story.phase)

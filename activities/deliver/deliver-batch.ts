@@ -15,7 +15,14 @@ import { backoffMs } from './retry-policy.ts'
 /** What became of one try at a batch. Not done: it is still open, for a reason that the error names, or its halves stand for it. */
 export type BatchTry =
   | { readonly done: true; readonly rejected: boolean }
-  | { readonly done: false; readonly error: ConnectorError | null; readonly waitMs: number; readonly halves?: readonly OpenBatch[] }
+  | {
+      readonly done: false
+      readonly error: ConnectorError | null
+      readonly waitMs: number
+      readonly halves?: readonly OpenBatch[]
+      /** Some of its records were refused; others are open. */
+      readonly rejected?: boolean
+    }
 
 /** How long a settle is tried while the state database is away; after that the activity fails and the batch is in doubt. */
 const SETTLE_PATIENCE_MS = 60_000
@@ -182,7 +189,8 @@ export async function settleOutcomes(
   const { delivered, skipped, rejected } = settlement
   const names = { run: claimed.run, sync: definition.sync, destination: definition.destination.name, batch: claimed.id }
   if (ours) deps.journal.settled({ ...names, delivered, skipped, rejected })
-  return child ? { done: false, error: null, waitMs } : { done: true, rejected: settlement.rejected > 0 }
+  const refused = settlement.rejected > 0
+  return child ? { done: false, error: null, waitMs, rejected: refused } : { done: true, rejected: refused }
 }
 
 async function release(deps: Deps, claimed: ClaimedBatch, how: { applied: 'no' | 'unknown'; waitMs: number }): Promise<void> {

@@ -8,7 +8,7 @@ import type { RunDefinition } from '../definition.ts'
 import { effect, passing } from '../failpoints.ts'
 import { endOf, superseded } from '../failure.ts'
 import { attemptBatch, settleAttempt, waitBeforeClaimMs, wentWell, type Attempt, type DeliveryGround } from './deliver-batch.ts'
-import { rejectedStop } from './guard-watch.ts'
+import { mayJudge, rejectedStop } from './guard-watch.ts'
 import { lanesOf } from './lanes.ts'
 import { backoffMs } from './retry-policy.ts'
 
@@ -70,9 +70,12 @@ class RangeDelivery {
   #pausedUntilMs = 0
   #reason: string | null = null
   #failures: number
+  #failedAtMs = -Infinity
   #unreachable = false
   #reached = false
   #stop: RangeResult['stop'] = null
+  /** There are outcomes enough for the guard on rejected ones, and it was asked since; from here on only a refusal can cross it. */
+  #judged = false
   #broken = false
 
   constructor(ground: DeliveryGround, input: RangeInput) {
@@ -140,10 +143,10 @@ class RangeDelivery {
           this.#queue.unshift(item)
           return null
         }
-        const attempt = await attemptBatch(this.#ground, item.batch)
-        if (wentWell(attempt)) return attempt
+        const tried = { beganAtMs: performance.now(), attempt: await attemptBatch(this.#ground, item.batch) }
+        if (wentWell(tried.attempt)) return tried
         // It may pause or end the delivery: the lane sends nothing before that is known.
-        await this.#settle(attempt)
+        await this.#settle(tried)
         return null
       })
       // Outside the lane: a settle took 5 to 8 ms beside a 50 ms request, in which the lane can send.
@@ -157,16 +160,16 @@ class RangeDelivery {
     return at < 0 ? null : (this.#queue.splice(at, 1)[0] ?? null)
   }
 
-  async #settle(attempt: Attempt): Promise<void> {
+  async #settle({ attempt, beganAtMs }: { readonly attempt: Attempt; readonly beganAtMs: number }): Promise<void> {
     const { deps, destination } = this.#ground
     const tried = await settleAttempt(this.#ground, attempt, this.#failures)
+    if (tried.rejected === true || (tried.done && !this.#judged)) await this.#watchRejected()
     if (tried.done) {
       this.#failures = 0
       this.#reached = true
-      if (tried.rejected) await this.#watchRejected()
       return
     }
-    if (tried.error) return this.#failed(tried.error, tried.waitMs)
+    if (tried.error) return this.#failed(tried.error, tried.waitMs, beganAtMs)
     if (tried.halves) {
       // Depth first: a storm of refusals has outcomes, and so its guard, before every batch was split.
       this.#queue.unshift(...tried.halves.map((batch) => ({ batch, readyAtMs: 0 })))
@@ -178,7 +181,7 @@ class RangeDelivery {
     else if (!(await isActive(deps.db, this.#input.run))) throw superseded()
   }
 
-  async #failed(error: ConnectorError, waitMs: number): Promise<void> {
+  async #failed(error: ConnectorError, waitMs: number, beganAtMs: number): Promise<void> {
     const { deps, destination } = this.#ground
     const end = endOf(error)
     if (end !== null) {
@@ -193,7 +196,11 @@ class RangeDelivery {
       this.#pause(quietMs, error.message)
       return
     }
-    this.#failures++
+    // What was under way together failed together: eight lanes at once are one failure, not eight in a row.
+    if (beganAtMs >= this.#failedAtMs) {
+      this.#failures++
+      this.#failedAtMs = performance.now()
+    }
     this.#unreachable = error.kind === 'unreachable'
     if (error.kind !== 'unreachable') this.#reached = true
     this.#pause(Math.max(error.retryAfterMs ?? 0, backoffMs(this.#failures, Math.random())), error.message)
@@ -206,6 +213,7 @@ class RangeDelivery {
 
   async #watchRejected(): Promise<void> {
     const totals = await outcomeTotals(this.#ground.deps.db, this.#input.run)
+    this.#judged = mayJudge(totals)
     this.#stop ??= rejectedStop(this.#ground.definition, totals)
   }
 

@@ -19,8 +19,11 @@ export const RETRY_AFTER_MS: Record<RejectionClass, readonly number[] | null> = 
 
 const MAX_BACKOFF_MS = 5 * MINUTE
 
-/** Pause of a destination that failed so many times in a row: half a second, doubling, up to 5 minutes; jittered by a quarter. */
+/**
+ * Pause of a destination that failed so many times in a row: half a second, doubling, up to 5 minutes; up to a quarter longer by
+ * chance, never shorter: one that refuses connections from the start is tried again right after its 60 s, not at twice of that.
+ */
 export function backoffMs(failures: number, random: number): number {
   const base = Math.min(MAX_BACKOFF_MS, 500 * 2 ** Math.min(failures, 12))
-  return Math.round(base * (0.875 + random / 4))
+  return Math.round(base * (1 + random / 4))
 }

@@ -27,7 +27,7 @@ export function crossedGuards(
 }
 
 const DEFAULT_MAX_REJECTED = '50%'
-const LEAST_OUTCOMES = 100
+export const LEAST_OUTCOMES = 100
 
 /** Why so many refusals end the run, or null. From the hundredth outcome on. Pure. */
 export function crossedRejected(guards: Guards | undefined, outcomes: { readonly all: number; readonly rejected: number }): string | null {

@@ -4,8 +4,9 @@ import { after, before, beforeEach, test } from 'node:test'
 import { Client, Connection } from '@temporalio/client'
 import { accept, createContacts, documents, fault, held, holding, release, report, some, wanted } from '../harness/contacts.ts'
 import { eventually } from '../harness/eventually.ts'
+import { startReceiver } from '../harness/receiver.ts'
 import { startStack, type Role, type Stack } from '../harness/stack.ts'
-import { reset } from '../harness/workflows.ts'
+import { reset, terminate } from '../harness/workflows.ts'
 
 /** Day-to-day operation: schedules, the CLI, retries of refused records, a pod being moved, restarts. */
 let stack: Stack
@@ -21,7 +22,7 @@ beforeEach(async () => {
   await fetch(`${stack.sandbox.url}/_sandbox/reset`, { method: 'POST' })
   await stack.warehouse.query('drop table if exists contacts')
   // A run that a schedule began at the last moment may still be active: 409 until it has ended.
-  for (const sync of ['follower', 'contacts'])
+  for (const sync of ['follower', 'hooked', 'contacts'])
     await eventually(`the end of ${sync}`, async () => ((await stack.call('DELETE', `/v1/syncs/${sync}`)).status === 409 ? null : true))
   await createContacts(stack, some(30))
   await stack.apply(documents(stack, 'hubspot'))
@@ -107,6 +108,71 @@ test('half of all outcomes are refusals: the run stops before it has tried the r
   assert.ok((run.counts['rejected'] ?? 0) < 3000)
 })
 
+// The guard was asked after refusals only: sixty of them, then forty deliveries, went through as `partial`.
+test('the guard judges from the hundredth outcome on, even if the refusals were the first of them', async () => {
+  await stack.warehouse.query(
+    `truncate contacts; insert into contacts select i, 'p' || i || '@example.com', 'x' from generate_series(1, 100) i`,
+  )
+  await stack.apply(documents(stack, 'webhook', {}, { concurrency: 1 }))
+  await refuse(Array.from({ length: 60 }, (_, i) => String(i + 1)))
+  const run = await stack.run('contacts')
+  assert.deepEqual([run.state, run.error?.code], ['failed', 'guard'], JSON.stringify(run))
+  assert.match(run.error?.message ?? '', /60 of 100/)
+})
+
+// Mirror's refused removal stayed on the list when the sync became an upsert: it was `partial` for ever, over a record nobody wanted gone.
+test('a refused removal is owed no more once the sync removes nothing', async () => {
+  await stack.apply(documents(stack, 'webhook'))
+  await stack.run('contacts')
+  await stack.warehouse.query('delete from contacts where id = 3')
+  await refuse(['3'])
+  const mirror = await stack.run('contacts')
+  assert.deepEqual([mirror.state, mirror.counts['rejected'], mirror.counts['owed']], ['partial', 1, 1], JSON.stringify(mirror))
+  await stack.apply(documents(stack, 'webhook', { mode: 'upsert' }))
+  const upsert = await stack.run('contacts')
+  assert.deepEqual([upsert.state, upsert.counts['owed']], ['succeeded', 0], JSON.stringify(upsert))
+})
+
+// Eight requests that failed at once counted as eight failures in a row: two minutes of silence at the first hiccup.
+test('requests that fail together are one failure: the run goes on after a second', async () => {
+  await stack.apply(documents(stack, 'webhook', {}, { batchSize: 3, timeoutSeconds: 30 }))
+  await fault(stack, { on: 'webhook', do: 'status', status: 503, delayMs: 1_000, times: 8 })
+  const run = await stack.waiting(await accept(stack))
+  assert.deepEqual([run.state, run.waiting, run.counts['delivered']], ['succeeded', null, 30], JSON.stringify(run))
+})
+
+// Three failed look-ups within three seconds ended the run, before it had anything to deliver.
+test('a destination that does not answer at the start of a run is asked again', async () => {
+  await fault(stack, { on: 'hubspot', method: 'GET', path: '/crm/v3/properties', do: 'status', status: 503, times: 3 })
+  const run = await stack.run('contacts')
+  assert.deepEqual([run.state, run.counts['delivered']], ['succeeded', 30], JSON.stringify(run))
+})
+
+// The batch that the first receiver had in doubt was sent to the second one, and then all of the model anew.
+test('what one receiver has in doubt is not sent to another that the sync is given', async () => {
+  const [first, second] = [await startReceiver(() => 0), await startReceiver()]
+  try {
+    const hook = (url: string) => documents(stack, 'webhook', {}, { url, batchSize: 100, timeoutSeconds: 30 })
+    await stack.apply(hook(first.url))
+    await accept(stack)
+    await first.until((received) => received.length === 1, 'the first request')
+    await terminate(stack)
+    await stack.apply(
+      hook(second.url).map((document) => {
+        if (!('kind' in document)) return document
+        if (document.kind === 'Destination') return { ...document, name: 'other' }
+        return document.kind === 'Sync' ? { ...document, destination: 'other' } : document
+      }),
+    )
+    const run = await stack.run('contacts')
+    assert.deepEqual([run.state, run.counts['added'], run.counts['delivered']], ['succeeded', 30, 30], JSON.stringify(run))
+    const runs = second.received.map(({ body }) => (JSON.parse(body) as { data: { run: string } }).data.run)
+    assert.deepEqual(runs, [run.id])
+  } finally {
+    await Promise.all([first.close(), second.close()])
+  }
+})
+
 test('a batch that is refused as a whole is split until the bad record stands alone; its neighbours are delivered', async () => {
   await stack.apply(documents(stack, 'webhook'))
   await fetch(`${stack.sandbox.url}/_sandbox/settings`, { method: 'POST', body: JSON.stringify({ webhook: { refuse: ['13'] } }) })
@@ -171,6 +237,24 @@ test('a schedule starts runs, `after` follows, and both go when the configuratio
   } finally {
     await connection.close()
   }
+})
+
+// Only schedules by time were paused: a sync that follows another one went on and on to a receiver that is closed for good.
+test('a sync whose receiver is gone follows no other until a run of it gets through', async () => {
+  const follower = documents(stack, 'webhook', { name: 'hooked', destination: 'hook', schedule: { after: 'contacts' } })
+    .map((document) => ('kind' in document && document.kind === 'Destination' ? { ...document, name: 'hook' } : document))
+    .filter((document) => 'kind' in document && (document.kind === 'Destination' || document.kind === 'Sync'))
+  await stack.apply([...documents(stack, 'hubspot'), ...follower])
+  await fault(stack, { on: 'webhook', do: 'status', status: 410 })
+  const followers = async (): Promise<string[]> => (await runsOf('hooked')).map(({ id }) => id)
+  await stack.run('contacts')
+  const [only = ''] = await followers()
+  assert.equal((await stack.ended(only)).error?.code, 'gone')
+  await stack.run('contacts')
+  assert.deepEqual(await followers(), [only])
+  assert.equal((await stack.run('hooked')).state, 'succeeded')
+  await stack.run('contacts')
+  assert.equal((await followers()).length, 3)
 })
 
 test('a webhook that answers 410 ends the run, and its schedule is paused', async () => {
