@@ -5,7 +5,8 @@ import type { Query } from '../../connectors/contract.ts'
 import { openPostgres, postgres } from '../../connectors/postgres/index.ts'
 import { postgresFixture, type PostgresFixture } from './postgres-fixture.ts'
 import { fatalServer, losingProxy, stallingProxy } from './postgres-wire.ts'
-import { eventually, failure, readAll, request } from './source-fixture.ts'
+import { eventually } from '../harness/eventually.ts'
+import { failure, readAll, request } from './source-fixture.ts'
 
 describe('PostgreSQL failures', { timeout: 120_000 }, () => {
   let fixture: PostgresFixture

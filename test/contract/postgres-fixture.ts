@@ -3,7 +3,8 @@ import pg from 'pg'
 import type { Query, Source } from '../../connectors/contract.ts'
 import { postgres } from '../../connectors/postgres/index.ts'
 import { freshDatabase } from '../harness/database.ts'
-import { eventually, type LogicalType, type SourceFixture, type TableSpec } from './source-fixture.ts'
+import { eventually } from '../harness/eventually.ts'
+import type { LogicalType, SourceFixture, TableSpec } from './source-fixture.ts'
 
 const NATIVE: Readonly<Record<LogicalType, string>> = {
   integer: 'int8',

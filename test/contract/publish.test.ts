@@ -16,7 +16,6 @@ before(async () => {
 after(() => db.drop())
 
 const COUNTS = { read: 1, unchanged: 0, added: 1, changed: 0, removed: 0, retried: 0, invalid: 0 }
-const planOf = (plan: string, upsertBatches = 1) => ({ plan, counts: COUNTS, upsertBatches, removeBatches: 0, holds: [], bulk: [] })
 
 async function activeRun(dryRun = false): Promise<{ sync: string; run: string }> {
   const sync = newSync()
@@ -43,7 +42,21 @@ const invalid = (key: string, version = 1): NewRejection => ({
   message: 'not an e-mail address',
   retryAfterMs: null,
 })
-const books = (more: Partial<PlanBooks>): PlanBooks => ({ ...NO_BOOKS, ...more })
+/** Publishes a plan of so many upsert batches; gives whether it won. */
+const publish = (
+  active: { sync: string; run: string; dryRun?: boolean },
+  plan: string,
+  books: Partial<PlanBooks> = {},
+  upsertBatches = 1,
+): Promise<boolean> =>
+  publishPlan(db.pool, {
+    dryRun: false,
+    ...active,
+    published: { plan, counts: COUNTS, upsertBatches, removeBatches: 0, holds: [], bulk: [] },
+    books: { ...NO_BOOKS, ...books },
+    baseline: BASELINE,
+    beganAt: new Date(),
+  })
 const rejections = async (sync: string) =>
   (
     await db.pool.query<{ id: Buffer; class: string; attempts: number }>(
@@ -65,15 +78,7 @@ test('attempts race: one wins, whole; the batches and books of the others are go
           plan,
           Array.from({ length: size }, (_, seq) => staged(seq, { [`${attempt} ${seq}`]: 1 })),
         )
-        const won = await publishPlan(db.pool, {
-          run,
-          sync,
-          published: planOf(plan, size),
-          books: books({ invalid: [invalid(String(attempt))] }),
-          baseline: BASELINE,
-          dryRun: false,
-          beganAt: new Date(),
-        })
+        const won = await publish({ sync, run }, plan, { invalid: [invalid(String(attempt))] }, size)
         return { plan, size, attempt, won }
       }),
     )
@@ -102,32 +107,13 @@ test('what a losing attempt staged before is deleted, whatever it is', async () 
     staged(0, { c: 1 }, { phase: 'invalid' }),
   ])
   await stageBatches(db.pool, run, plan, [staged(0, { a: 1 })])
-  assert.ok(
-    await publishPlan(db.pool, {
-      run,
-      sync,
-      published: planOf(plan),
-      books: NO_BOOKS,
-      baseline: BASELINE,
-      dryRun: false,
-      beganAt: new Date(),
-    }),
-  )
+  assert.ok(await publish({ sync, run }, plan))
   assert.deepEqual((await db.pool.query('select distinct plan from batch where run = $1', [run])).rows, [{ plan }])
 })
 
 test('a published plan, a run that has ended or lost its place: nothing is published, nothing moves', async () => {
   const cases: ((active: { sync: string; run: string }) => Promise<unknown>)[] = [
-    async ({ sync, run }) =>
-      publishPlan(db.pool, {
-        run,
-        sync,
-        published: planOf(randomUUID()),
-        books: NO_BOOKS,
-        baseline: BASELINE,
-        dryRun: false,
-        beganAt: new Date(),
-      }),
+    async (active) => publish(active, randomUUID()),
     async ({ sync, run }) => endRun(db.pool, { run, sync, outcome: 'failed', error: null, waiting: null, mappingId: null }),
     async ({ sync }) => db.pool.query('update sync_state set active_run = gen_random_uuid() where sync = $1', [sync]),
   ]
@@ -138,19 +124,8 @@ test('a published plan, a run that has ended or lost its place: nothing is publi
     const plan = randomUUID()
     await stageBatches(db.pool, run, plan, [staged(0, { a: 1 })])
     const before = [await snapshot(db.pool, sync), await runRow(run)]
-    const all = books({ invalid: [invalid('a')], renamed: [{ key: Buffer.from('a'), match: 'a@x' }] })
-    assert.equal(
-      await publishPlan(db.pool, {
-        run,
-        sync,
-        published: planOf(plan),
-        books: all,
-        baseline: BASELINE,
-        dryRun: false,
-        beganAt: new Date(),
-      }),
-      false,
-    )
+    const books = { invalid: [invalid('a')], renamed: [{ key: Buffer.from('a'), match: 'a@x' }] }
+    assert.equal(await publish(active, plan, books), false)
     assert.deepEqual([await snapshot(db.pool, sync), await runRow(run)], before)
   }
 })
@@ -161,15 +136,7 @@ test('a new run takes the place while a plan is being published: one of the two 
   await stageBatches(db.pool, run, plan, [staged(0, { a: 1 })])
   const swap = await inFlight(db)
   await swap.pool.query('update sync_state set active_run = gen_random_uuid() where sync = $1', [sync])
-  const publishing = publishPlan(db.pool, {
-    run,
-    sync,
-    published: planOf(plan),
-    books: books({ invalid: [invalid('a')] }),
-    baseline: BASELINE,
-    dryRun: false,
-    beganAt: new Date(),
-  })
+  const publishing = publish({ sync, run }, plan, { invalid: [invalid('a')] })
   await blocked(db.pool)
   await swap.commit()
   assert.equal(await publishing, false)
@@ -185,16 +152,14 @@ test('a dry run’s plan is published and leaves the books alone', async () => {
   await db.pool.query(`insert into stale_match values ($1, 'x', 'x@x')`, [sync])
   const plan = randomUUID()
   await stageBatches(db.pool, run, plan, [staged(0, { a: 1 })])
-  const all = books({
+  const books = {
     invalid: [invalid('a')],
     settledRejections: [Buffer.from('x')],
     renamed: [{ key: Buffer.from('a'), match: 'a@x' }],
     currentAgain: [{ key: Buffer.from('x'), match: 'x@x' }],
-  })
+  }
   const before = await snapshot(db.pool, sync)
-  assert.ok(
-    await publishPlan(db.pool, { run, sync, published: planOf(plan), books: all, baseline: BASELINE, dryRun: true, beganAt: new Date() }),
-  )
+  assert.ok(await publish({ sync, run, dryRun: true }, plan, books))
   assert.deepEqual(await snapshot(db.pool, sync), before)
   assert.equal((await runRow(run))?.plan, plan)
 })
@@ -214,7 +179,7 @@ test('publishing moves the books: invalid rows replace those of older plans, set
   await put('gone', 'data')
   await db.pool.query(`insert into stale_match values ($1, 'a', 'now@x'), ($1, 'a', 'old@x'), ($1, 'b', 'now@x')`, [sync])
   const plan = randomUUID()
-  const all = books({
+  const books = {
     invalid: [invalid('same'), invalid('other version'), invalid('new')],
     settledRejections: [Buffer.from('gone')],
     renamed: [
@@ -222,10 +187,8 @@ test('publishing moves the books: invalid rows replace those of older plans, set
       { key: Buffer.from('a'), match: 'old@x' },
     ],
     currentAgain: [{ key: Buffer.from('a'), match: 'now@x' }],
-  })
-  assert.ok(
-    await publishPlan(db.pool, { run, sync, published: planOf(plan), books: all, baseline: BASELINE, dryRun: false, beganAt: new Date() }),
-  )
+  }
+  assert.ok(await publish({ sync, run }, plan, books))
   assert.deepEqual(await rejections(sync), ['new invalid 1', 'other version invalid 1', 'refused data 1', 'same invalid 2'])
   const { rows } = await db.pool.query<{ key: Buffer; match: string }>(
     'select key, match from stale_match where sync = $1 order by key, match',
@@ -240,17 +203,7 @@ test('publishing moves the books: invalid rows replace those of older plans, set
 test('thousands of invalid rows go in one transaction', async () => {
   const { sync, run } = await activeRun()
   const many = Array.from({ length: 2500 }, (_, i) => invalid(`k${i}`))
-  assert.ok(
-    await publishPlan(db.pool, {
-      run,
-      sync,
-      published: planOf(randomUUID()),
-      books: books({ invalid: many }),
-      baseline: BASELINE,
-      dryRun: false,
-      beganAt: new Date(),
-    }),
-  )
+  assert.ok(await publish({ sync, run }, randomUUID(), { invalid: many }))
   assert.equal((await rejections(sync)).length, 2500)
 })
 

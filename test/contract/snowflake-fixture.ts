@@ -3,7 +3,8 @@ import { DRIVER_ENVIRONMENT } from '../../connectors/snowflake/driver.ts'
 import { openSnowflake } from '../../connectors/snowflake/index.ts'
 import type { CanonicalText, Query, Source } from '../../connectors/contract.ts'
 import { snowflakeProcess, type SnowflakeProcess } from '../snowflake/process.ts'
-import { eventually, type LogicalType, type SourceFixture, type TableSpec } from './source-fixture.ts'
+import { eventually } from '../harness/eventually.ts'
+import type { LogicalType, SourceFixture, TableSpec } from './source-fixture.ts'
 
 /** As DuckDB, behind the stand-in, spells them. */
 const NATIVE: Readonly<Record<LogicalType, string>> = {

@@ -6,7 +6,8 @@ import { copySuffix } from '../../connectors/planner-copy.ts'
 import { snowflakeProcess } from '../snowflake/process.ts'
 import { plannerSuite, type PlannerWarehouse } from './planner-suite.ts'
 import { snowflakeFixture, type SnowflakeFixture } from './snowflake-fixture.ts'
-import { eventually, failure } from './source-fixture.ts'
+import { eventually } from '../harness/eventually.ts'
+import { failure } from './source-fixture.ts'
 
 /** The vendor's own driver against the stand-in of test/snowflake: no statement about a real account. */
 async function snowflakeWarehouse(): Promise<PlannerWarehouse> {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { inspect } from 'node:util'
 import type { ConnectorError } from '../../connectors/errors.ts'
-import { eventually, failure, readAll, request, type SourceFixture } from './source-fixture.ts'
+import { eventually } from '../harness/eventually.ts'
+import { failure, readAll, request, type SourceFixture } from './source-fixture.ts'
 
 /** The half of the source suite in which something goes wrong. `made` is asked within each test. */
 export function sourceFailures(made: () => SourceFixture): void {

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { setTimeout as pause } from 'node:timers/promises'
 import type { CanonicalText, Query, Reading, ReadRequest, Source } from '../../connectors/contract.ts'
 import { ConnectorError } from '../../connectors/errors.ts'
 
@@ -94,13 +93,4 @@ export async function failure(work: Promise<unknown>): Promise<ConnectorError> {
     return error
   }
   assert.fail('it did not fail')
-}
-
-/** Asks until it is so; at most ten seconds. */
-export async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 500; i++) {
-    if (await holds()) return
-    await pause(20)
-  }
-  assert.fail(`not within ten seconds: ${what}`)
 }

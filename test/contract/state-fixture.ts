@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import pg from 'pg'
+import type pg from 'pg'
 import { packLines } from '../../activities/plan/batch.ts'
+import { openDatabase } from '../../state/database.ts'
 import { activateRun } from '../../state/fence.ts'
 import { claimBatch, openBatches, releaseBatch, renewClaim, type ClaimedBatch } from '../../state/ledger.ts'
 import { migrate } from '../../state/migrate.ts'
@@ -10,6 +11,7 @@ import { SegmentWriter, type PackedSegment } from '../../state/segment.ts'
 import { settleBatch, splitBatch, type ChildBatch, type Settlement } from '../../state/settle.ts'
 import { publishPlan, stageBatches, type PlanBooks, type PlannedBaseline, type StagedBatch } from '../../state/staging.ts'
 import { freshDatabase, type TestDatabase } from '../harness/database.ts'
+import { eventually } from '../harness/eventually.ts'
 
 export const ACCOUNT = 'account'
 export const NO_BOOKS: PlanBooks = { invalid: [], settledRejections: [], renamed: [], currentAgain: [], certain: [] }
@@ -167,7 +169,7 @@ export async function snapshot(db: pg.Pool, sync: string): Promise<unknown> {
 
 /** A pool of one connection inside a transaction: what runs on it is not committed until `commit`. */
 export async function inFlight(db: TestDatabase): Promise<{ pool: pg.Pool; commit(): Promise<void> }> {
-  const pool = new pg.Pool({ connectionString: db.url, max: 1 })
+  const pool = openDatabase(db.url, { max: 1 })
   await pool.query('begin')
   return {
     pool,
@@ -180,14 +182,12 @@ export async function inFlight(db: TestDatabase): Promise<{ pool: pg.Pool; commi
 
 /** Waits until so many sessions of the database wait for a lock. */
 export async function blocked(db: pg.Pool, count = 1): Promise<void> {
-  const limit = performance.now() + 20_000
-  for (;;) {
+  await eventually(`${count} sessions that wait for a lock`, async () => {
     const { rows } = await db.query<{ n: number }>(
       `select count(*) as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
     )
-    if ((rows[0]?.n ?? 0) >= count) return
-    if (performance.now() > limit) throw new Error('nobody waits for a lock')
-  }
+    return (rows[0]?.n ?? 0) >= count
+  })
 }
 
 /** What lives on of a batch, as the settle or split that makes it is told. */

@@ -89,7 +89,7 @@ test('what somebody changes or deletes by hand is put back', async () => {
       () => false,
       () => true,
     )
-  await eventually('the end of a schedule that no sync has', async () => ((await isGone()) ? true : null))
+  await eventually('the end of a schedule that no sync has', isGone)
 })
 
 test('a receiver that is gone for good pauses the schedule until a run gets through', async () => {
@@ -111,7 +111,7 @@ test('a worker that starts drops what is past its retention, and only that', asy
   await stack.state.query(`update run set finished_at = finished_at - interval '8 days' where id = $1`, [old.id])
   await worker.stop()
   worker = await stack.start('worker')
-  await eventually('the end of the old run', async () => ((await stack.call('GET', `/v1/runs/${old.id}`)).status === 404 ? true : null))
+  await eventually('the end of the old run', async () => (await stack.call('GET', `/v1/runs/${old.id}`)).status === 404)
   assert.equal((await stack.call('GET', `/v1/runs/${young.id}`)).status, 200)
   const { rows } = await stack.state.query('select 1 from batch where run = $1', [old.id])
   assert.equal(rows.length, 0)

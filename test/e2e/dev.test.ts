@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { eventually } from '../harness/eventually.ts'
 import { descendants, survivors, type Process } from '../harness/processes.ts'
 import { endOf, startProgram, type Program } from '../harness/program.ts'
 
@@ -36,7 +36,7 @@ describe('tailrace dev', { skip: process.platform === 'linux' ? false : 'reads /
 
   test('SIGTERM stops all of it, and so does Ctrl-C while it starts', async () => {
     const early = startDev()
-    for (let tries = 0; tries < 1000 && !(await readdir(folder)).includes('data'); tries += 1) await sleep(10)
+    await eventually('its data folder', async () => (await readdir(folder)).includes('data'))
     early.kill('SIGINT')
     assert.deepEqual(await endOf(early), { code: 0, signal: null }, early.stderr())
     assert.doesNotMatch(early.stderr(), /is up/)

@@ -23,7 +23,7 @@ beforeEach(async () => {
   await stack.warehouse.query('drop table if exists contacts')
   // A run that a schedule began at the last moment may still be active: 409 until it has ended.
   for (const sync of ['follower', 'hooked', 'contacts'])
-    await eventually(`the end of ${sync}`, async () => ((await stack.call('DELETE', `/v1/syncs/${sync}`)).status === 409 ? null : true))
+    await eventually(`the end of ${sync}`, async () => (await stack.call('DELETE', `/v1/syncs/${sync}`)).status !== 409)
   await createContacts(stack, some(30))
   await stack.apply(documents(stack, 'hubspot'))
 })
@@ -185,9 +185,7 @@ test('SIGTERM in mid-delivery of an unsorted model: what is under way is settled
   await stack.warehouse.query('drop table contacts; alter table shuffled rename to contacts')
   await fault(stack, { on: 'hubspot', path: 'batch/upsert', do: 'slow', delayMs: 700 })
   const id = await accept(stack)
-  await eventually('a request', async () =>
-    (await report(stack, 'hubspot')).requests.some(({ path }) => path.includes('upsert')) ? true : null,
-  )
+  await eventually('a request', async () => (await report(stack, 'hubspot')).requests.some(({ path }) => path.includes('upsert')))
   const next = await stack.start('worker')
   assert.equal(await worker.stop(), 0, worker.output())
   worker = next
@@ -223,7 +221,7 @@ test('a schedule starts runs, `after` follows, and both go when the configuratio
     { ...sync, name: 'follower', mode: 'upsert', schedule: { after: 'contacts' } },
   ])
   const succeeded = (sync: string, by: string) => async () =>
-    (await runsOf(sync)).some(({ state, trigger }) => state === 'succeeded' && trigger === by) ? true : null
+    (await runsOf(sync)).some(({ state, trigger }) => state === 'succeeded' && trigger === by)
   await eventually('a scheduled run', succeeded('contacts', 'schedule'))
   await eventually('the run after it', succeeded('follower', 'after'))
   await stack.apply(documents(stack, 'hubspot'))

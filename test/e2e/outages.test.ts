@@ -66,7 +66,7 @@ test('the state database is killed while a batch is in flight; a pause after tha
   await release(stack)
   await back()
   await holding(stack, 1)
-  await eventually('the API is back', async () => ((await stack.call('POST', `/v1/runs/${id}/pause`)).status === 202 ? true : null))
+  await eventually('the API is back', async () => (await stack.call('POST', `/v1/runs/${id}/pause`)).status === 202)
   await cancelHeard(stack)
   await release(stack)
   assert.equal((await stack.ended(id, ['paused'])).state, 'paused')

@@ -117,7 +117,7 @@ describe('from Snowflake', { timeout: 600_000 }, () => {
 
   test('the worker is told to stop while the query runs: another one goes on with it', async () => {
     const id = await accept('slow')
-    await eventually('the query runs', async () => ((await paid(id)).length === 1 ? true : null))
+    await eventually('the query runs', async () => (await paid(id)).length === 1)
     const next = await stack.start('worker')
     await worker.stop()
     worker = next
@@ -131,10 +131,10 @@ describe('from Snowflake', { timeout: 600_000 }, () => {
 
   test('the run is cancelled while the query runs: so is the query', async () => {
     const id = await accept('endless')
-    await eventually('the query runs', async () => ((await paid(id)).length === 1 ? true : null))
+    await eventually('the query runs', async () => (await paid(id)).length === 1)
     await stack.call('POST', `/v1/runs/${id}/cancel`)
     assert.equal((await stack.ended(id)).state, 'cancelled')
-    await eventually('the query has ended', async () => ((await snowflake.report()).running === 0 ? true : null))
+    await eventually('the query has ended', async () => (await snowflake.report()).running === 0)
     assert.deepEqual(
       (await paid(id)).map(({ status }) => status),
       ['ABORTED'],
@@ -145,7 +145,7 @@ describe('from Snowflake', { timeout: 600_000 }, () => {
     await worker.arm('after-query=kill@2')
     const id = await accept('contacts')
     await worker.ended
-    await eventually('the query has ended', async () => ((await snowflake.report()).running === 0 ? true : null))
+    await eventually('the query has ended', async () => (await snowflake.report()).running === 0)
     await snowflake.expireResults()
     worker = await stack.start('worker')
     const run = await stack.ended(id)

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Client, Connection } from '@temporalio/client'
 import { freePort } from '../../server/embedded/port.ts'
 import { VERSION } from '../../server/version.ts'
 import { buildAnother, type Edit } from '../harness/another-build.ts'
 import { accept, createContacts, documents, fault, held, holding, release, report, some, wanted } from '../harness/contacts.ts'
+import { eventually } from '../harness/eventually.ts'
 import { scrape } from '../harness/metrics.ts'
 import { endOf, startProgram } from '../harness/program.ts'
 import { startStack, type Role, type Stack } from '../harness/stack.ts'
@@ -63,15 +63,9 @@ async function makeCurrent(buildId: string): Promise<void> {
     version: `${DEPLOYMENT}.${buildId}`,
     identity: 'a test',
   }
-  for (let tries = 0; ; tries++) {
-    try {
-      await connection.workflowService.setWorkerDeploymentCurrentVersion(request)
-      return
-    } catch (error) {
-      if (tries > 100) throw error
-      await sleep(200)
-    }
-  }
+  await eventually(`a poll of build ${buildId}`, () =>
+    connection.workflowService.setWorkerDeploymentCurrentVersion(request).catch(() => null),
+  )
 }
 
 async function buildOf(sync: string): Promise<string | undefined> {

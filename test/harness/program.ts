@@ -1,5 +1,7 @@
+import assert from 'node:assert/strict'
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import { once } from 'node:events'
+import { eventually } from './eventually.ts'
 
 /** A Node process under test and all that it printed. */
 export interface Program {
@@ -10,7 +12,7 @@ export interface Program {
   kill(signal: NodeJS.Signals): void
   /** The first line of stdout, parsed; rejects if the program ends before it. */
   firstJson<T>(): Promise<T>
-  /** Resolves once stderr matches; rejects if the program ends before. */
+  /** Resolves once stderr or stdout matches; rejects if the program ends before. */
   says(pattern: RegExp): Promise<RegExpExecArray>
 }
 
@@ -40,7 +42,7 @@ export function startProgram(args: readonly string[], options: Pick<SpawnOptions
     stderr: () => stderr,
     kill: (signal) => void child.kill(signal),
     firstJson: <T>() => until(() => (stdout.includes('\n') ? (JSON.parse(stdout.slice(0, stdout.indexOf('\n'))) as T) : null)),
-    says: (pattern) => until(() => pattern.exec(stderr)),
+    says: (pattern) => until(() => pattern.exec(stderr) ?? pattern.exec(stdout)),
   }
 }
 
@@ -48,4 +50,13 @@ export async function endOf(program: Program): Promise<{ readonly code: number |
   const { exitCode, signalCode } = program.process
   if (exitCode === null && signalCode === null) await once(program.process, 'close')
   return { code: program.process.exitCode, signal: program.process.signalCode }
+}
+
+/** Waits until the program's metrics port says that it is ready; fails if it ends before. */
+export async function ready(program: Program, metricsPort: number): Promise<void> {
+  await eventually('readiness', async () => {
+    const answer = await fetch(`http://127.0.0.1:${metricsPort}/readyz`).catch(() => null)
+    assert.equal(program.process.exitCode, null, program.stderr())
+    return answer?.ok === true
+  })
 }

@@ -7,6 +7,7 @@ import { freePort } from '../../server/embedded/port.ts'
 import { runMigrate } from '../../server/migrate.ts'
 import { workerSettings } from '../../server/settings.ts'
 import { freshDatabase } from './database.ts'
+import { eventually } from './eventually.ts'
 import { watchForLeaks } from './leaks.ts'
 
 const CLI = new URL('../../dist/server/main.js', import.meta.url)
@@ -186,15 +187,7 @@ async function createNamespace(address: string, namespace: string): Promise<void
       namespace,
       workflowExecutionRetentionPeriod: { seconds: 86_400 as unknown as Long },
     })
-    const limit = performance.now() + 20_000
-    for (;;) {
-      try {
-        await connection.workflowService.countWorkflowExecutions({ namespace })
-        return
-      } catch (error) {
-        if (performance.now() > limit) throw error
-      }
-    }
+    await eventually(`namespace ${namespace}`, () => connection.workflowService.countWorkflowExecutions({ namespace }).catch(() => null))
   } finally {
     await connection.close()
   }

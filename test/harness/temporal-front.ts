@@ -78,8 +78,9 @@ export async function startTemporalFront(temporal: string, server: Identity, fir
     drop,
     /** Waits until so many connections came with this certificate's common name. */
     connected: (name: string, count: number) =>
-      eventually(`${count} connections of ${name}`, async () =>
-        seen.certificates.filter((certificate) => certificate === name).length >= count ? true : null,
+      eventually(
+        `${count} connections of ${name}`,
+        async () => seen.certificates.filter((certificate) => certificate === name).length >= count,
       ),
     /** Forgets who came. */
     forget(): void {

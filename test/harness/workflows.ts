@@ -80,7 +80,7 @@ export function cancelHeard(stack: Stack, sync = 'contacts'): Promise<void> {
       const activity = raw.pendingActivities?.find(({ state }) => Number(state) === CANCEL_REQUESTED)
       const beat = JSON.stringify(activity?.lastHeartbeatTime ?? null)
       if (activity !== undefined) first ??= beat
-      return first !== null && (activity === undefined || beat !== first) ? true : null
+      return first !== null && (activity === undefined || beat !== first)
     })
   })
 }

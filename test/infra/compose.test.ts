@@ -7,7 +7,7 @@ import pg from 'pg'
 import { parse } from 'yaml'
 import { freePort } from '../../server/embedded/port.ts'
 import { runTool } from '../harness/infra-tools.ts'
-import { endOf, startProgram, type Program } from '../harness/program.ts'
+import { endOf, ready, startProgram, type Program } from '../harness/program.ts'
 
 interface Service {
   readonly image: string
@@ -63,7 +63,9 @@ describe('docker-compose.yml', () => {
   test('migrate, api, worker and sandbox take their commands and environment, and carry the example', async () => {
     const { services, configs } = await compose()
     const server = new URL(process.env['TAILRACE_TEST_PG'] ?? assert.fail('run the tests by npm test'))
-    const [apiPort, apiMetrics, workerMetrics, temporalMetrics, sandboxPort] = await Promise.all(Array.from({ length: 5 }, freePort))
+    const [apiPort, apiMetrics = 0, workerMetrics = 0, temporalMetrics, sandboxPort] = await Promise.all(
+      Array.from({ length: 5 }, freePort),
+    )
     /** Names and ports of containers, as they are outside of them. */
     const outside = (text: string): string =>
       text
@@ -99,9 +101,9 @@ describe('docker-compose.yml', () => {
     const running: Program[] = []
     try {
       await ended(start('migrate'))
-      running.push(start('api', ports.api), start('worker', ports.worker), start('sandbox'))
-      await running[2]?.says(/stop with Ctrl-C/)
-      await healthy(running, [apiMetrics, workerMetrics])
+      const [api, worker, destinations] = [start('api', ports.api), start('worker', ports.worker), start('sandbox')]
+      running.push(api, worker, destinations)
+      await Promise.all([ready(api, apiMetrics), ready(worker, workerMetrics), destinations.says(/stop with Ctrl-C/)])
       await ended(start('cli', {}, 'apply', 'examples/quickstart'))
       await ended(start('cli', {}, 'run', 'customers-to-hubspot', '--wait'))
       const report = await (await fetch(`http://127.0.0.1:${sandboxPort}/_sandbox/report`)).text()
@@ -122,16 +124,5 @@ async function query(url: string, sql: string): Promise<void> {
     await client.query(sql)
   } finally {
     await client.end()
-  }
-}
-
-async function healthy(programs: readonly Program[], metricsPorts: readonly (number | undefined)[]): Promise<void> {
-  for (const port of metricsPorts) {
-    for (;;) {
-      const answer = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => null)
-      if (answer?.ok) break
-      for (const program of programs) assert.equal(program.process.exitCode, null, program.stderr())
-      await new Promise((resolve) => setTimeout(resolve, 100))
-    }
   }
 }

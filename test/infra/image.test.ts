@@ -9,7 +9,7 @@ import { DockerfileParser, type Instruction } from 'dockerfile-ast'
 import { validate } from 'dockerfile-utils'
 import { freePort } from '../../server/embedded/port.ts'
 import { freshDatabase, type TestDatabase } from '../harness/database.ts'
-import { endOf, startProgram, type Program } from '../harness/program.ts'
+import { endOf, ready, startProgram, type Program } from '../harness/program.ts'
 
 const run = promisify(execFile)
 
@@ -181,13 +181,4 @@ async function weigh(folder: string): Promise<number> {
   const files = entries.filter((entry) => entry.isFile())
   const sizes = await Promise.all(files.map(async (file) => (await stat(join(file.parentPath, file.name))).size))
   return sizes.reduce((sum, size) => sum + size, 0)
-}
-
-async function ready(program: Program, metricsPort: number): Promise<void> {
-  for (;;) {
-    const answer = await fetch(`http://127.0.0.1:${metricsPort}/readyz`).catch(() => null)
-    if (answer?.ok) return
-    assert.equal(program.process.exitCode, null, program.stderr())
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
+import { eventually } from '../harness/eventually.ts'
 import { documentsOf, startConfigApi, type Answer, type ConfigApi, type Json } from './config-api.ts'
 import { ALL } from './config-folder.ts'
 
@@ -92,14 +93,13 @@ describe('single resources through the API', () => {
         settled++
         return answer.status
       })
-      for (let tries = 0; tries < 200; tries++) {
+      await eventually('an answer or a lock for each request', async () => {
         // Not by `other`: a transaction keeps seeing the activity that it saw first.
         const { rows } = await api.database.pool.query<{ n: number }>(
-          `select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+          `select count(*) as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
         )
-        if (settled + (rows[0]?.n ?? 0) >= requests.length) break
-        await new Promise((resolve) => setTimeout(resolve, 25))
-      }
+        return settled + (rows[0]?.n ?? 0) >= requests.length
+      })
       await other.query('commit')
       return await Promise.all(answers)
     } finally {
