@@ -120,9 +120,9 @@ export class BaselineReader {
 
 /** The highest seq of a generation's segments; 0 where it has none. */
 export async function lastSeq(client: pg.ClientBase, sync: string, generation: number): Promise<number> {
-  const { rows } = await client.query<{ seq: string | null }>(
+  const { rows } = await client.query<{ seq: number | null }>(
     'select max(seq) as seq from baseline_segment where sync = $1 and generation = $2',
     [sync, generation],
   )
-  return Number(rows[0]?.seq ?? 0)
+  return rows[0]?.seq ?? 0
 }

@@ -19,6 +19,10 @@ export interface Change {
   readonly error: { readonly code: string; readonly message: string; readonly field?: string } | null
 }
 
+/** A `StoredBatch` of a batch `b`. */
+export const STORED_COLUMNS =
+  'b.id::text as id, b.run, b.seq, b.state, b.attempt, b.doubtful, b.parent::text as parent, b.ops, b.payload, b.outcomes'
+
 export interface StoredBatch {
   readonly id: string
   readonly run: string

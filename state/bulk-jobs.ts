@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { CLAIMED_COLUMNS, claimedBatch, type ClaimedBatch, type ClaimedRow } from './ledger.ts'
+import { CLAIMED_COLUMNS, type ClaimedBatch } from './ledger.ts'
 
 // Bulk jobs and their batches. As in the ledger, every change is one statement that names what it expects and the fence.
 
@@ -31,7 +31,7 @@ export interface Candidate {
 /** Batches of a phase that no attempt has touched and that need no look first, those that belong together one after the other. */
 export async function bulkCandidates(db: pg.Pool, { run, phase }: { run: string; phase: 'upsert' | 'remove' }): Promise<Candidate[]> {
   // A gzip ends with the size of what is in it, little-endian.
-  const { rows } = await db.query<{ id: string; records: number; bytes: string }>(
+  const { rows } = await db.query<Candidate>(
     `select b.id, b.size as records, get_byte(tail, 0) + get_byte(tail, 1) * 256::bigint + get_byte(tail, 2) * 65536::bigint
        + get_byte(tail, 3) * 16777216::bigint as bytes
      from batch b join run r on r.id = b.run and r.plan = b.plan, substring(b.payload from length(b.payload) - 3) as tail
@@ -39,7 +39,7 @@ export async function bulkCandidates(db: pg.Pool, { run, phase }: { run: string;
      order by coalesce(b.affinity, 0), b.seq, b.id`,
     [run, phase],
   )
-  return rows.map(({ id, records, bytes }) => ({ id: Number(id), records, bytes: Number(bytes) }))
+  return rows
 }
 
 /** Writes down which batches go by which job. The first caller for a phase of a run wins; a later one changes nothing. */
@@ -71,30 +71,25 @@ export async function assignJobs(
 
 const JOB = `j.id, j.run, j.phase, j.records, j.remote_id as "remoteId", j.state, j.closing_at is not null as closing, j.error`
 
-const jobRow = (row: Omit<BulkJobRow, 'id'> & { readonly id: string }): BulkJobRow => ({ ...row, id: Number(row.id) })
-
 /** Jobs of a phase of a run, done ones too, in order. */
 export async function jobsOf(db: pg.Pool, { run, phase }: { run: string; phase: 'upsert' | 'remove' }): Promise<BulkJobRow[]> {
-  const { rows } = await db.query<BulkJobRow & { id: string }>(
-    `select ${JOB} from bulk_job j where j.run = $1 and j.phase = $2 order by j.nr`,
-    [run, phase],
-  )
-  return rows.map(jobRow)
+  const { rows } = await db.query<BulkJobRow>(`select ${JOB} from bulk_job j where j.run = $1 and j.phase = $2 order by j.nr`, [run, phase])
+  return rows
 }
 
 export async function loadJob(db: pg.Pool, id: number): Promise<BulkJobRow | null> {
-  const { rows } = await db.query<BulkJobRow & { id: string }>(`select ${JOB} from bulk_job j where j.id = $1`, [id])
-  return rows[0] ? jobRow(rows[0]) : null
+  const { rows } = await db.query<BulkJobRow>(`select ${JOB} from bulk_job j where j.id = $1`, [id])
+  return rows[0] ?? null
 }
 
 /** Jobs of older runs of a sync that may be under way at the destination. */
 export async function jobsLeftBehind(db: pg.Pool, { run, sync }: { run: string; sync: string }): Promise<number[]> {
-  const { rows } = await db.query<{ id: string }>(
+  const { rows } = await db.query<{ id: number }>(
     `select j.id from bulk_job j join run r on r.id = j.run
      where r.sync = $2 and r.id <> $1 and j.remote_id is not null and j.state not in ('ended', 'settled', 'done') order by j.id`,
     [run, sync],
   )
-  return rows.map(({ id }) => Number(id))
+  return rows.map(({ id }) => id)
 }
 
 /** Whether the destination ever answered a job of this run. */
@@ -197,39 +192,33 @@ export async function noteSettled(db: pg.Pool, id: number, state: 'settled' | 'd
   await db.query(`update bulk_job set state = $2 where id = $1`, [id, state])
 }
 
-/** Claimed batches of a job after `after` (0: from the start), at most `limit`, those that belong together one after the other. */
+/** A claimed batch and its place among those of its job. */
+export interface JobBatch extends ClaimedBatch {
+  readonly affinity: number
+  readonly seq: number
+}
+
+/** Claimed batches of a job after `after` (null: from the start), at most `limit`, those that belong together one after the other. */
 export async function claimedOf(
   db: pg.Pool,
-  { job, after, limit }: { job: number; after: JobCursor | null; limit: number },
-): Promise<{ batch: ClaimedBatch; at: JobCursor }[]> {
-  const { rows } = await db.query<Row>(
+  { job, after, limit }: { job: number; after: Pick<JobBatch, 'affinity' | 'seq' | 'id'> | null; limit: number },
+): Promise<JobBatch[]> {
+  const { rows } = await db.query<JobBatch>(
     `select ${CLAIMED_COLUMNS}, coalesce(b.affinity, 0) as affinity, b.seq
      from batch b
      where b.job = $1 and b.state = 'sending' and (coalesce(b.affinity, 0), b.seq, b.id) > ($2::int, $3::int, $4::bigint)
      order by coalesce(b.affinity, 0), b.seq, b.id limit $5`,
     [job, after?.affinity ?? -1, after?.seq ?? 0, after?.id ?? 0, limit],
   )
-  return rows.map((row) => ({
-    batch: claimedBatch(row),
-    at: { affinity: row.affinity, seq: row.seq, id: Number(row.id) },
-  }))
+  return rows
 }
-
-/** A place in a job's batches. */
-export interface JobCursor {
-  readonly affinity: number
-  readonly seq: number
-  readonly id: number
-}
-
-type Row = ClaimedRow & { affinity: number; seq: number }
 
 /** Batches of a phase that are still open, whoever has to deliver them. */
 export async function openInPhase(db: pg.Pool, { run, phase }: { run: string; phase: 'upsert' | 'remove' }): Promise<number> {
-  const { rows } = await db.query<{ open: string }>(
+  const { rows } = await db.query<{ open: number }>(
     `select count(*) as open from batch b join run r on r.id = b.run and r.plan = b.plan
      where b.run = $1 and b.phase = $2 and b.state in ('planned', 'sending')`,
     [run, phase],
   )
-  return Number(rows[0]?.open ?? 0)
+  return rows[0]?.open ?? 0
 }

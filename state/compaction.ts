@@ -22,15 +22,14 @@ export async function baselineSize(
   generation: number,
   compactedSeq: number,
 ): Promise<{ base: number; overlay: number; overlaySegments: number }> {
-  const { rows } = await db.query<{ base: string; overlay: string; overlay_segments: string }>(
+  const { rows } = await db.query<{ base: number; overlay: number; overlaySegments: number }>(
     `select coalesce(sum(size) filter (where seq <= $3), 0) as base,
             coalesce(sum(size) filter (where seq > $3), 0) as overlay,
-            count(*) filter (where seq > $3) as overlay_segments
+            count(*) filter (where seq > $3) as "overlaySegments"
      from baseline_segment where sync = $1 and generation = $2`,
     [sync, generation, compactedSeq],
   )
-  const row = rows[0]
-  return { base: Number(row?.base ?? 0), overlay: Number(row?.overlay ?? 0), overlaySegments: Number(row?.overlay_segments ?? 0) }
+  return rows[0] ?? { base: 0, overlay: 0, overlaySegments: 0 }
 }
 
 /**
@@ -41,11 +40,11 @@ export async function compactBaseline(client: pg.ClientBase, sync: string, gener
   await client.query('begin isolation level repeatable read')
   try {
     // The least seq that was read: whatever this snapshot does not see was settled later and has to win.
-    const { rows } = await client.query<{ seq: string | null }>(
+    const { rows } = await client.query<{ seq: number | null }>(
       'select min(seq) as seq from baseline_segment where sync = $1 and generation = $2',
       [sync, generation],
     )
-    const seq = Number(rows[0]?.seq ?? 0)
+    const seq = rows[0]?.seq ?? 0
     const reader = new BaselineReader(client, { sync, generation, cursorName: 'compaction' })
     let more = await reader.next()
     // The open cursor goes on seeing what is deleted here; the new blocks need the room in the primary key.

@@ -25,7 +25,7 @@ export interface ClaimedBatch {
   readonly attempt: number
   readonly run: string
   readonly ops: string
-  readonly plannedAt: string
+  readonly plannedAt: Date
   readonly payload: Buffer
   readonly entries: Buffer
   readonly onBooks: boolean
@@ -33,83 +33,36 @@ export interface ClaimedBatch {
   readonly doubtful: boolean
 }
 
+/** An `OpenBatch` of a batch `b`. */
 const OPEN_COLUMNS = `b.id, b.state, b.attempt, b.doubtful, b.phase, b.size,
-  coalesce(extract(epoch from b.not_before - clock_timestamp()) * 1000, 0) as wait_ms,
-  extract(epoch from clock_timestamp() - b.sent_at) * 1000 as sent_ago_ms,
+  coalesce(extract(epoch from b.not_before - clock_timestamp()) * 1000, 0)::float8 as "waitMs",
+  (extract(epoch from clock_timestamp() - b.sent_at) * 1000)::float8 as "sentAgoMs",
   b.state = 'sending' and b.not_before is null as abandoned`
 
-type OpenRow = {
-  id: string
-  state: 'planned' | 'sending'
-  attempt: number
-  doubtful: boolean
-  phase: 'upsert' | 'remove'
-  size: number
-  wait_ms: string
-  sent_ago_ms: string | null
-  abandoned: boolean
-}
-
-const openBatch = (row: OpenRow): OpenBatch => ({
-  id: Number(row.id),
-  state: row.state,
-  attempt: row.attempt,
-  doubtful: row.doubtful,
-  phase: row.phase,
-  size: row.size,
-  waitMs: Number(row.wait_ms),
-  sentAgoMs: row.sent_ago_ms === null ? null : Number(row.sent_ago_ms),
-  abandoned: row.abandoned,
-})
-
-/** Of a batch `b`, as `claimedBatch` reads them. */
-export const CLAIMED_COLUMNS = 'b.id, b.attempt, b.run, b.ops, b.planned_at, b.payload, b.entries, b.on_books, b.doubtful'
-
-export type ClaimedRow = {
-  id: string
-  attempt: number
-  run: string
-  ops: string
-  planned_at: Date
-  payload: Buffer
-  entries: Buffer
-  on_books: boolean
-  doubtful: boolean
-}
-
-export const claimedBatch = (row: ClaimedRow): ClaimedBatch => ({
-  id: Number(row.id),
-  attempt: row.attempt,
-  run: row.run,
-  ops: row.ops,
-  plannedAt: row.planned_at.toISOString(),
-  payload: row.payload,
-  entries: row.entries,
-  onBooks: row.on_books,
-  doubtful: row.doubtful,
-})
+/** A `ClaimedBatch` of a batch `b`. */
+export const CLAIMED_COLUMNS = `b.id, b.attempt, b.run, b.ops, b.planned_at as "plannedAt", b.payload, b.entries, b.on_books as "onBooks", b.doubtful`
 
 /** Batches of a run's published plan within a range of seq that are not settled, in order; without those of a bulk job. */
 export async function openBatches(
   db: pg.Pool,
   { run, phase, fromSeq, toSeq }: { run: string; phase: 'upsert' | 'remove'; fromSeq: number; toSeq: number },
 ): Promise<OpenBatch[]> {
-  const { rows } = await db.query<OpenRow>(
+  const { rows } = await db.query<OpenBatch>(
     `select ${OPEN_COLUMNS} from batch b join run r on r.id = b.run and r.plan = b.plan
      where b.run = $1 and b.seq between $2 and $3 and b.state in ('planned', 'sending') and b.phase = $4 and b.job is null
      order by b.seq, b.id`,
     [run, fromSeq, toSeq, phase],
   )
-  return rows.map(openBatch)
+  return rows
 }
 
 /** Batches of older runs that this run has to send again verbatim before it plans. */
 export async function inheritedBatches(db: pg.Pool, run: string): Promise<OpenBatch[]> {
-  const { rows } = await db.query<OpenRow>(
+  const { rows } = await db.query<OpenBatch>(
     `select ${OPEN_COLUMNS} from batch b where b.heir = $1 and b.state in ('planned', 'sending') order by b.id`,
     [run],
   )
-  return rows.map(openBatch)
+  return rows
 }
 
 /**
@@ -117,7 +70,7 @@ export async function inheritedBatches(db: pg.Pool, run: string): Promise<OpenBa
  * however this one ends. Null: somebody else has it, the run is not the active one, or the account is paused.
  */
 export async function claimBatch(db: pg.Pool, batch: { id: number; attempt: number }, account: string): Promise<ClaimedBatch | null> {
-  const { rows } = await db.query<ClaimedRow>({
+  const { rows } = await db.query<ClaimedBatch>({
     // Named, so that a connection parses and plans it once: median 5.5 -> 3.1 ms, delivery of a first load 9 % faster.
     name: 'claim_batch',
     text: `update batch b set state = 'sending', attempt = b.attempt + 1, sent_at = clock_timestamp(), not_before = null,
@@ -127,7 +80,7 @@ export async function claimBatch(db: pg.Pool, batch: { id: number; attempt: numb
      returning ${CLAIMED_COLUMNS}`,
     values: [batch.id, batch.attempt, account],
   })
-  return rows[0] ? claimedBatch(rows[0]) : null
+  return rows[0] ?? null
 }
 
 /**
@@ -159,13 +112,12 @@ export async function isActive(db: pg.Pool, run: string): Promise<boolean> {
 
 /** Outcomes of a run so far. */
 export async function outcomeTotals(db: pg.Pool, run: string): Promise<{ delivered: number; skipped: number; rejected: number }> {
-  const { rows } = await db.query<{ delivered: string; skipped: string; rejected: string }>(
+  const { rows } = await db.query<{ delivered: number; skipped: number; rejected: number }>(
     `select coalesce(sum(b.delivered), 0) as delivered, coalesce(sum(b.skipped), 0) as skipped, coalesce(sum(b.rejected), 0) as rejected
      from batch b join run r on r.id = b.run and r.plan = b.plan where b.run = $1 and b.state = 'settled'`,
     [run],
   )
-  const row = rows[0]
-  return { delivered: Number(row?.delivered ?? 0), skipped: Number(row?.skipped ?? 0), rejected: Number(row?.rejected ?? 0) }
+  return rows[0] ?? { delivered: 0, skipped: 0, rejected: 0 }
 }
 
 /** Writes down that a further request of a claimed batch is about to leave. False: the claim is not ours any more. */

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { recordsOf, type Change, type StoredBatch } from './batch-records.ts'
+import { recordsOf, STORED_COLUMNS, type Change, type StoredBatch } from './batch-records.ts'
 import { sameKey, type WantedKey } from './run-records.ts'
 import { SegmentCursor } from './segment.ts'
 
@@ -18,13 +18,12 @@ export interface RecordHistory {
 
 const MOST_TOUCHES = 1000
 
-type Touch = StoredBatch & { readonly generation: number | null; readonly sentAt: Date | null }
+type Touch = StoredBatch & { readonly sentAt: Date | null }
 
 /** What happened to one record of a sync. Values as in the runs' changes. */
 export async function recordHistory(db: pg.Pool, sync: string, key: WantedKey): Promise<RecordHistory> {
   const { rows } = await db.query<Touch>(
-    `select b.id::text as id, b.run, b.seq, b.state, b.attempt, b.doubtful, b.parent::text as parent, b.ops, b.payload, b.outcomes,
-       r.generation, b.sent_at as "sentAt"
+    `select ${STORED_COLUMNS}, b.sent_at as "sentAt"
      from run r join batch b on b.run = r.id and b.plan = r.plan
      where r.sync = $1 and b.state <> 'split' and (b.phase = 'invalid' or b.first_key <= $2 and b.last_key >= $2)
      order by r.created_at desc, r.id desc, b.seq desc, b.id desc limit ${MOST_TOUCHES}`,

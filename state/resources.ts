@@ -19,8 +19,7 @@ export type StoredResource<K extends Kind = Kind> = { [P in K]: Resource<P> & { 
 export type ResourceChange =
   { readonly op: 'create' | 'update'; readonly resource: Resource } | { readonly op: 'delete'; readonly kind: Kind; readonly name: string }
 
-/** float8: a number from every pool, where int8 may come as text. */
-const COLUMNS = 'kind, name, spec, version::float8 as version'
+const COLUMNS = 'kind, name, spec, version'
 
 /** Every resource, by kind and name. */
 export async function allResources(db: pg.Pool | pg.ClientBase): Promise<StoredResource[]> {

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { recordsOf, type Change, type ChangeOp, type ChangeOutcome, type StoredBatch } from './batch-records.ts'
+import { recordsOf, STORED_COLUMNS, type Change, type ChangeOp, type ChangeOutcome, type StoredBatch } from './batch-records.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 
 /** A key as the caller asked for it: `shown` as answers show it, `bytes` as the run's batches, or the sync's baseline, encode it. */
@@ -17,7 +17,6 @@ export interface ChangeQuery {
 }
 
 const BATCHES_A_FETCH = 20
-const COLUMNS = 'b.id::text as id, b.run, b.seq, b.state, b.attempt, b.doubtful, b.parent::text as parent, b.ops, b.payload, b.outcomes'
 const NUMBER = /^\d{1,18}$/
 /** Of an invalid row only its line tells what it would have been. */
 const LETTERS: Readonly<Record<ChangeOp, string>> = { added: '[ai]', changed: '[ci]', removed: '[rx]' }
@@ -45,7 +44,7 @@ export async function listChanges(
   const data: Change[] = []
   for (;;) {
     const { rows } = await db.query<StoredBatch>(
-      `select ${COLUMNS} from batch b join run r on r.id = b.run and r.plan = b.plan
+      `select ${STORED_COLUMNS} from batch b join run r on r.id = b.run and r.plan = b.plan
        where b.run = $1 and (b.seq, b.id) >= ($2::int, $3::bigint) and b.state <> 'split'
          and ($4::text is null or b.ops ~ $4) and ${query.outcome ? CANDIDATES[query.outcome] : 'true'}
          and ($5::bytea is null or b.phase = 'invalid' or b.first_key <= $5 and b.last_key >= $5)

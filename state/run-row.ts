@@ -128,14 +128,11 @@ export interface SyncState {
 
 /** Null: the sync never ran. */
 export async function syncState(db: pg.Pool, sync: string): Promise<SyncState | null> {
-  const { rows } = await db.query<{ mapping_id: string | null; baseline_id: string | null; generation: number; compacted_seq: string }>(
-    'select mapping_id, baseline_id, generation, compacted_seq from sync_state where sync = $1',
+  const { rows } = await db.query<SyncState>(
+    `select mapping_id as "mappingId", baseline_id as "baselineId", generation, compacted_seq as "compactedSeq" from sync_state where sync = $1`,
     [sync],
   )
-  const row = rows[0]
-  return row
-    ? { mappingId: row.mapping_id, baselineId: row.baseline_id, generation: row.generation, compactedSeq: Number(row.compacted_seq) }
-    : null
+  return rows[0] ?? null
 }
 
 /**

@@ -118,10 +118,10 @@ export async function listRuns(db: pg.Pool, query: RunQuery): Promise<{ data: Ru
 
 /** How many runs are in each state that is not an end. */
 export async function countOpenRuns(db: pg.Pool): Promise<Map<string, number>> {
-  const { rows } = await db.query<{ state: string; runs: string }>(
+  const { rows } = await db.query<{ state: string; runs: number }>(
     `select state, count(*) as runs from run where slot is not null group by state`,
   )
-  return new Map(rows.map(({ state, runs }) => [state, Number(runs)]))
+  return new Map(rows.map(({ state, runs }) => [state, runs]))
 }
 
 export interface RunView {

@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { inTransaction } from './database.ts'
 import type { NewRejection } from './settle.ts'
 import type { PackedSegment } from './segment.ts'
 
@@ -134,7 +135,7 @@ export interface PlannedBaseline {
 }
 
 /**
- * Publishes a plan by compare-and-set (invariant 10): the first attempt that gets here wins, whole; null says that another one
+ * Publishes a plan by compare-and-set (invariant 10): the first attempt that gets here wins, whole; false says that another one
  * did or that the run is not the sync's active run. A dry run leaves the books alone.
  */
 export async function publishPlan(
@@ -149,9 +150,7 @@ export async function publishPlan(
     beganAt,
   }: { run: string; sync: string; published: PublishedPlan; books: PlanBooks; baseline: PlannedBaseline; dryRun: boolean; beganAt: Date },
 ): Promise<boolean> {
-  const client = await db.connect()
-  try {
-    await client.query('begin')
+  return inTransaction(db, async (client) => {
     const { rowCount } = await client.query(
       `update run set plan = $3, planned = $4, upsert_batches = $5, remove_batches = $6, plan_began_at = $7, generation = $8, key_parts = $9
        where id = $1 and plan is null and finished_at is null and exists (select 1 from sync_state where sync = $2 and active_run = $1 for share)`,
@@ -167,23 +166,14 @@ export async function publishPlan(
         baseline.keyParts,
       ],
     )
-    if (rowCount !== 1) {
-      await client.query('rollback')
-      return false
-    }
+    if (rowCount !== 1) return false
     await client.query('delete from batch where run = $1 and plan <> $2', [run, published.plan])
     if (!dryRun) {
       await keepLapses(client, run, baseline.lapses)
       await moveBooks(client, run, sync, books)
     }
-    await client.query('commit')
     return true
-  } catch (error) {
-    await client.query('rollback').catch(() => undefined)
-    throw error
-  } finally {
-    client.release()
-  }
+  })
 }
 
 async function keepLapses(client: pg.ClientBase, run: string, lapses: readonly PackedSegment[]): Promise<void> {

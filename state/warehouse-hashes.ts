@@ -13,19 +13,19 @@ export async function keepHashes(client: pg.ClientBase, sync: string, blocks: re
 
 /** The id of the last block there is; 0: none. */
 export async function lastHashes(client: pg.ClientBase, sync: string): Promise<number> {
-  const { rows } = await client.query<{ id: string | null }>('select max(id) as id from warehouse_hash where sync = $1', [sync])
-  return Number(rows[0]?.id ?? 0)
+  const { rows } = await client.query<{ id: number | null }>('select max(id) as id from warehouse_hash where sync = $1', [sync])
+  return rows[0]?.id ?? 0
 }
 
 /** Blocks up to an id, in order, one at a time. Within a transaction of its own snapshot. */
 export async function* readHashes(client: pg.ClientBase, sync: string, upTo: number): AsyncGenerator<SegmentCursor> {
   for (let after = 0; after < upTo;) {
-    const { rows } = await client.query<{ id: string; entries: Buffer }>(
+    const { rows } = await client.query<{ id: number; entries: Buffer }>(
       'select id, entries from warehouse_hash where sync = $1 and id > $2 and id <= $3 order by id limit 20',
       [sync, after, upTo],
     )
     for (const { entries } of rows) yield new SegmentCursor(entries)
-    after = rows.length === 0 ? upTo : Number(rows.at(-1)?.id)
+    after = rows.at(-1)?.id ?? upTo
   }
 }
 

@@ -16,7 +16,7 @@ import {
   noteOpened,
   noteUploaded,
   openInPhase,
-  type JobCursor,
+  type JobBatch,
 } from '../../state/bulk-jobs.ts'
 import type { ClaimedBatch } from '../../state/ledger.ts'
 import { loadRun } from '../../state/run-row.ts'
@@ -174,13 +174,13 @@ async function* recordPages(ground: JobGround): AsyncGenerator<PlannedRecord[]> 
 
 /** Claimed batches of the job that are not settled, page by page, those that belong together one after the other. */
 export async function* batchPages({ deps, job, signal }: JobGround): AsyncGenerator<ClaimedBatch[]> {
-  let after: JobCursor | null = null
+  let after: JobBatch | null = null
   for (;;) {
     signal.throwIfAborted()
-    const page = await claimedOf(deps.db, { job: job.id, after, limit: BATCHES_A_PAGE })
-    if (page.length > 0) yield page.map(({ batch }) => batch)
+    const page: JobBatch[] = await claimedOf(deps.db, { job: job.id, after, limit: BATCHES_A_PAGE })
+    if (page.length > 0) yield [...page]
     if (page.length < BATCHES_A_PAGE) return
-    after = page.at(-1)?.at ?? null
+    after = page.at(-1) ?? null
   }
 }
 

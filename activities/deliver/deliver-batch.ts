@@ -202,7 +202,7 @@ function writeRequest(definition: RunDefinition, claimed: ClaimedBatch, records:
     batchId: `${claimed.run}.${claimed.id}`,
     sync: definition.sync,
     run: claimed.run,
-    plannedAt: claimed.plannedAt,
+    plannedAt: claimed.plannedAt.toISOString(),
     object: definition.spec.object ?? '',
     mode: definition.spec.mode,
     match: definition.spec.match ?? null,

@@ -90,8 +90,8 @@ test('batches belonging together come one after the other, whatever their number
   await claimUpload(db.pool, { id: job.id, remoteId: `order-${job.id}` })
   const seqs: number[] = []
   for (let page = await claimedOf(db.pool, { job: job.id, after: null, limit: 2 }); page.length > 0;) {
-    seqs.push(...page.map(({ at }) => at.seq))
-    page = await claimedOf(db.pool, { job: job.id, after: page.at(-1)?.at ?? null, limit: 2 })
+    seqs.push(...page.map(({ seq }) => seq))
+    page = await claimedOf(db.pool, { job: job.id, after: page.at(-1) ?? null, limit: 2 })
   }
   assert.deepEqual(seqs, [3, 1, 0, 2])
 })
@@ -158,7 +158,7 @@ test('what a job leaves of a batch goes by itself', async () => {
   await claimUpload(db.pool, step)
   const [one] = await claimedOf(db.pool, { job: first.id, after: null, limit: 1 })
   assert.ok(one)
-  assert.ok(await settleBatch(db.pool, settlement(sync, one.batch, { acknowledged: null, child: child({ b: 1 }) })))
+  assert.ok(await settleBatch(db.pool, settlement(sync, one, { acknowledged: null, child: child({ b: 1 }) })))
   assert.equal((await claimedOf(db.pool, { job: first.id, after: null, limit: 9 })).length, 1, 'settled ones are not shown again')
   assert.equal((await inRange(run)).length, 2, 'the doubtful one and the child')
 })

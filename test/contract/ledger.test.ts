@@ -165,7 +165,7 @@ test('a split replaces a batch by its halves, written down before they are sent'
   )
   assert.deepEqual(rows, Array(2).fill({ parent: claimed.id, on_books: true, seq: 0, planned: true }))
   const half = await claim(db.pool, open[0]?.id ?? 0)
-  assert.equal(half.plannedAt, claimed.plannedAt, 'part of the frozen bytes')
+  assert.deepEqual(half.plannedAt, claimed.plannedAt, 'part of the frozen bytes')
 })
 
 test('batches of a plan that was not published are not open', async () => {
