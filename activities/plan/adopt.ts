@@ -7,9 +7,8 @@ import type { RunRecord } from '../../state/run-row.ts'
 import type { Deps } from '../deps.ts'
 import type { RunDefinition } from '../definition.ts'
 import { effect } from '../failpoints.ts'
-import { displayKey } from './batch.ts'
 import { ComparePass } from './pass.ts'
-import type { InvalidRow, PlannedRow, PlanSink } from './plan-sink.ts'
+import { invalidRejection, type InvalidRow, type PlannedRow, type PlanSink } from './plan-sink.ts'
 import type { PassGround } from './open-pass.ts'
 import type { PlanResult } from './result.ts'
 
@@ -107,20 +106,8 @@ class AdoptSink implements PlanSink {
 
   invalid(row: InvalidRow): void {
     this.invalidRows++
-    const id = row.key.length > 0 ? row.key : Buffer.from(row.fingerprint)
-    const { code, field, message } = row
-    const fingerprint = Buffer.from(row.fingerprint)
-    this.rejections.set(id.toString('hex'), {
-      id,
-      key: displayKey(row.keyTexts),
-      op: 'upsert',
-      fingerprint,
-      class: 'invalid',
-      code,
-      field,
-      message,
-      retryAfterMs: null,
-    })
+    const rejection = invalidRejection(row)
+    this.rejections.set(rejection.id.toString('hex'), rejection)
   }
 
   async finish(): Promise<void> {
@@ -128,16 +115,8 @@ class AdoptSink implements PlanSink {
     await this.drain()
   }
 
+  /** Records that left the model stay. */
   removal(): void {}
-  unchanged(): void {}
-  holds(): void {}
-  settled(): void {}
-  currentAgain(): void {}
-  keepsMatch(): void {}
-  mayStillWrite(): void {}
-  unknown(): void {}
-  certain(): void {}
-  hashed(): void {}
 
   #close(): void {
     const block = this.#writer.take()

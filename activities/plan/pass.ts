@@ -33,7 +33,6 @@ export class ComparePass {
   readonly #mirror: boolean
   readonly #hasMatch: boolean
   readonly #differences: Differences | null
-  #inBaseline = false
   #twinOp: 'added' | 'changed' = 'added'
   #book: BookEntry | null = null
 
@@ -65,7 +64,7 @@ export class ComparePass {
 
   /** `stop` is asked between blocks. */
   async run(stop: () => boolean): Promise<void> {
-    await this.#nextBaseline()
+    await this.#stepBaseline()
     await this.#nextBook()
     let waiting: WaitingRow | null = null
     for await (const block of this.#reading.blocks()) {
@@ -116,35 +115,33 @@ export class ComparePass {
 
   /** A promise only where something has to be fetched first. */
   #row(row: WaitingRow): Promise<void> | null {
-    if (this.#book === null && this.#inBaseline) {
-      const entry = this.#baseline?.current
-      if (entry && compareBytes(entry.bytes, entry.keyStart, entry.keyEnd, row.keys, row.keyStart, row.keyEnd) >= 0)
-        return this.#decide(row)
-    } else if (this.#book === null) return this.#decide(row)
+    if (this.#book === null) {
+      const entry = this.#baseline?.current ?? null
+      if (entry === null || entryOrder(entry, row) >= 0) return this.#decide(row)
+    }
     return this.#absentBefore(row).then(async () => {
       await this.#decide(row)
     })
   }
 
   #decide(row: WaitingRow): Promise<void> | null {
-    const entry = this.#inBaseline ? (this.#baseline?.current ?? null) : null
-    const known = entry !== null && compareBytes(entry.bytes, entry.keyStart, entry.keyEnd, row.keys, row.keyStart, row.keyEnd) === 0
-    const book =
-      this.#book && compareBytes(this.#book.key, 0, this.#book.key.length, row.keys, row.keyStart, row.keyEnd) === 0 ? this.#book : null
+    const next = this.#baseline?.current ?? null
+    const entry = next !== null && entryOrder(next, row) === 0 ? next : null
+    const book = this.#book !== null && bookOrder(this.#book, row) === 0 ? this.#book : null
     const bytes = row.rows.subarray(row.rowStart, row.rowEnd)
     const fingerprint = this.#fingerprint(bytes)
-    if (book !== null) this.#doubt(book, known ? { match: entry.match } : null)
+    if (book !== null) this.#doubt(book, entry)
     // The first of them steps the baseline on, and what it found there is true of all.
-    if (row.twin === 'first') this.#twinOp = known ? 'changed' : 'added'
+    if (row.twin === 'first') this.#twinOp = entry !== null ? 'changed' : 'added'
     if (row.twin !== 'none') this.#twin(row, bytes, fingerprint)
     else {
-      if (row.hash !== null) this.#sink.hashed(row.keys.subarray(row.keyStart, row.keyEnd), fingerprint, row.hash)
-      const sameVersion = known && equalBytes(fingerprint, 0, entry.bytes, entry.fingerprintStart, FINGERPRINT_BYTES)
+      if (row.hash !== null) this.#sink.hashed?.(row.keys.subarray(row.keyStart, row.keyEnd), fingerprint, row.hash)
+      const sameVersion = entry !== null && equalBytes(fingerprint, 0, entry.bytes, entry.fingerprintStart, FINGERPRINT_BYTES)
       const refusal = book?.rejection ?? null
       const refused =
         !refusal || refusal.class === 'invalid' || !refusal.fingerprint.equals(fingerprint) ? 'no' : refusal.due ? 'due' : 'not_due'
       const decision = decideRow({
-        inBaseline: known,
+        inBaseline: entry !== null,
         sameVersion,
         doubtful: book !== null && book.doubtMs !== null,
         full: this.#full,
@@ -152,19 +149,19 @@ export class ComparePass {
       })
       if (decision === 'unchanged') {
         this.counts.unchanged++
-        this.#sink.unchanged(this.counts.baseline - 1, row.rows, row.rowStart, row.rowEnd)
-        if (book) this.#unchangedOnBooks(row, book, known ? (entry.match ?? null) : null)
+        this.#sink.unchanged?.(this.counts.baseline - 1, row.rows, row.rowStart, row.rowEnd)
+        if (book) this.#unchangedOnBooks(row, book, entry)
       } else if (decision === 'held') {
         const mapped = this.#mapped(bytes)
-        if (mapped.match !== null) this.#sink.holds(mapped.match)
+        if (mapped.match !== null) this.#sink.holds?.(mapped.match)
       } else {
         if (refused === 'due') this.counts.retried++
-        this.#plan(row, bytes, fingerprint, decision, book, known ? { match: entry.match } : null)
+        this.#plan(row, bytes, fingerprint, decision, book, entry)
       }
     }
     // Twins step as well: their key is in the model, so what the baseline and the books have for it is not absent.
     const stepBook = book ? this.#nextBook() : null
-    if (known) {
+    if (entry !== null) {
       const stepped = this.#stepBaseline()
       if (stepped) return stepBook ? stepBook.then(() => stepped) : stepped
     }
@@ -177,28 +174,20 @@ export class ComparePass {
     fingerprint: Uint8Array,
     op: 'added' | 'changed',
     book: BookEntry | null,
-    acknowledged: { match: string | null } | null,
+    entry: SegmentCursor | null,
   ): void {
     const key = Buffer.from(row.keys.subarray(row.keyStart, row.keyEnd))
     const keyTexts = this.#reading.keyCodec.decode(key)
     const mapped = this.#mapped(bytes)
     if ('invalid' in mapped) {
-      this.#sink.invalid({
-        op,
-        key,
-        keyTexts,
-        fingerprint,
-        code: mapped.code,
-        field: mapped.field,
-        message: mapped.invalid,
-        match: mapped.match,
-      })
+      const { invalid: message, code, field, match } = mapped
+      this.#sink.invalid({ op, key, keyTexts, fingerprint, code, field, message, match })
       return
     }
     this.#sink.planned({ op, key, keyTexts, fingerprint, fields: mapped.fields, match: mapped.match, book })
     if (mapped.match === null) return
-    const current = acknowledged ? (acknowledged.match ?? keyTexts[0] ?? '') : null
-    if (current === mapped.match) this.#sink.keepsMatch(this.counts.baseline - 1)
+    const current = entry && currentMatch(entry, keyTexts)
+    if (current === mapped.match) this.#sink.keepsMatch?.(this.counts.baseline - 1)
     if (!this.#mirror) return
     const old = new Set(book?.staleMatches ?? [])
     if (current !== null) old.add(current)
@@ -207,61 +196,37 @@ export class ComparePass {
   }
 
   /** Old match values that are still owed a removal; a rejection without anything behind it. */
-  #unchangedOnBooks(row: WaitingRow, book: BookEntry, acknowledgedMatch: string | null): void {
+  #unchangedOnBooks(row: WaitingRow, book: BookEntry, entry: SegmentCursor | null): void {
     const key = Buffer.from(row.keys.subarray(row.keyStart, row.keyEnd))
     const keyTexts = this.#reading.keyCodec.decode(key)
-    const current = acknowledgedMatch ?? keyTexts[0] ?? ''
+    const current = currentMatch(entry, keyTexts)
     const old = this.#mirror ? book.staleMatches.filter((match) => match !== current) : []
-    if (book.staleMatches.includes(current)) this.#sink.currentAgain(key, current)
+    if (book.staleMatches.includes(current)) this.#sink.currentAgain?.(key, current)
     const refusal = book.rejection
-    if (old.length === 0 && refusal && refusal.class !== 'invalid') this.#sink.settled(key)
+    if (old.length === 0 && refusal && refusal.class !== 'invalid') this.#sink.settled?.(key)
     if (refusal && refusal.fingerprint.equals(REMOVED) && !refusal.due && !this.#full) return
     for (const match of old) this.#sink.removal({ key, keyTexts, match, counted: false, book, renames: false })
   }
 
   /** Whoever takes over one of the key's match values has to wait for its lost request. */
-  #doubt({ key, doubtMs, staleMatches }: BookEntry, acknowledged: { match: string | null } | null): void {
+  #doubt({ key, doubtMs, staleMatches }: BookEntry, entry: SegmentCursor | null): void {
     if (doubtMs === null || !this.#hasMatch) return
     const live = new Set(staleMatches)
-    if (acknowledged) live.add(this.#matchOf(key, acknowledged))
-    for (const match of live) this.#sink.mayStillWrite(key, match, doubtMs)
-  }
-
-  #matchOf(key: Buffer, acknowledged: { match: string | null }): string {
-    return acknowledged.match ?? this.#reading.keyCodec.decode(key)[0] ?? ''
+    if (entry) live.add(currentMatch(entry, this.#reading.keyCodec.decode(key)))
+    for (const match of live) this.#sink.mayStillWrite?.(key, match, doubtMs)
   }
 
   #twin(row: WaitingRow, bytes: Buffer, fingerprint: Uint8Array): void {
     const key = Buffer.from(row.keys.subarray(row.keyStart, row.keyEnd))
-    const message = 'another row of the model has the same primary key; none of them is sent'
-    const match = this.#mapped(bytes).match
-    this.#sink.invalid({
-      op: this.#twinOp,
-      key,
-      keyTexts: this.#reading.keyCodec.decode(key),
-      fingerprint,
-      code: 'duplicate_key',
-      field: null,
-      message,
-      match,
-    })
+    const keyTexts = this.#reading.keyCodec.decode(key)
+    this.#sink.invalid({ ...DUPLICATE_KEY, op: this.#twinOp, key, keyTexts, fingerprint, match: this.#mapped(bytes).match })
   }
 
   #nullKey(block: RowBlock, i: number): void {
     const bytes = block.rows.subarray(block.rowOffsets[i] ?? 0, block.rowOffsets[i + 1] ?? 0)
-    const message = 'the primary key is NULL'
     const keyTexts = this.#reading.decodeKey(Buffer.from(bytes))
-    const match = this.#mapped(bytes).match
-    this.#sink.invalid({
-      op: 'added',
-      key: Buffer.alloc(0),
-      keyTexts,
-      fingerprint: this.#fingerprint(bytes),
-      code: 'null_key',
-      field: null,
-      message,
-      match,
-    })
+    const fingerprint = this.#fingerprint(bytes)
+    this.#sink.invalid({ ...NULL_KEY, op: 'added', key: NO_BYTES, keyTexts, fingerprint, match: this.#mapped(bytes).match })
   }
 
   #mapped(bytes: Buffer): Mapped {
@@ -271,11 +236,10 @@ export class ComparePass {
   /** Walks baseline and books up to a row (null: to their ends): keys there that no row of the model has. */
   async #absentBefore(row: WaitingRow | null): Promise<void> {
     for (;;) {
-      const entry = this.#inBaseline ? (this.#baseline?.current ?? null) : null
-      const entryDue =
-        entry !== null && (row === null || compareBytes(entry.bytes, entry.keyStart, entry.keyEnd, row.keys, row.keyStart, row.keyEnd) < 0)
+      const entry = this.#baseline?.current ?? null
+      const entryDue = entry !== null && (row === null || entryOrder(entry, row) < 0)
       const book = this.#book
-      const bookDue = book !== null && (row === null || compareBytes(book.key, 0, book.key.length, row.keys, row.keyStart, row.keyEnd) < 0)
+      const bookDue = book !== null && (row === null || bookOrder(book, row) < 0)
       if (!entryDue && !bookDue) return
       if (entryDue && this.#differences !== null && !this.#differences.hasLeft(entry)) {
         this.#didNotCome(entry)
@@ -285,8 +249,8 @@ export class ComparePass {
         continue
       }
       const order = !entryDue ? 1 : !bookDue ? -1 : compareBytes(entry.bytes, entry.keyStart, entry.keyEnd, book.key, 0, book.key.length)
-      const key = order <= 0 && entry ? Buffer.from(entry.key) : (book?.key ?? Buffer.alloc(0))
-      this.#absent(key, order <= 0 && entry ? { match: entry.match } : null, order >= 0 ? book : null)
+      const key = order <= 0 && entry ? Buffer.from(entry.key) : (book?.key ?? NO_BYTES)
+      this.#absent(key, order <= 0 ? entry : null, order >= 0 ? book : null)
       if (order <= 0) await this.#stepBaseline()
       if (order >= 0) await this.#nextBook()
       if (this.#sink.full) await this.#sink.drain()
@@ -298,54 +262,45 @@ export class ComparePass {
     if (this.#book?.key.equals(entry.key) === true && mustBeLookedAt(this.#book)) this.#differences?.hidden()
     this.counts.read++
     this.counts.unchanged++
-    this.#sink.unchanged(this.counts.baseline - 1, NO_BYTES, 0, 0)
+    this.#sink.unchanged?.(this.counts.baseline - 1, NO_BYTES, 0, 0)
   }
 
-  #absent(key: Buffer, acknowledged: { match: string | null } | null, book: BookEntry | null): void {
+  #absent(key: Buffer, entry: SegmentCursor | null, book: BookEntry | null): void {
     const refusal = book?.rejection ?? null
     const removalRefused = refusal !== null && refusal.fingerprint.equals(REMOVED)
-    if (refusal && refusal.class !== 'invalid' && !removalRefused) this.#sink.settled(key)
-    if (book !== null) this.#doubt(book, acknowledged)
+    if (refusal && refusal.class !== 'invalid' && !removalRefused) this.#sink.settled?.(key)
+    if (book !== null) this.#doubt(book, entry)
     if (!this.#mirror) {
       // Nobody wants it removed any more: the sync was a mirror when it was refused.
-      if (removalRefused) this.#sink.settled(key)
+      if (removalRefused) this.#sink.settled?.(key)
       if (book?.doubtMs !== 0) return
-      if (acknowledged) this.#sink.unknown(key, this.#hasMatch ? this.#matchOf(key, acknowledged) : null)
-      else this.#sink.certain(key)
+      if (entry) this.#sink.unknown?.(key, this.#hasMatch ? currentMatch(entry, this.#reading.keyCodec.decode(key)) : null)
+      else this.#sink.certain?.(key)
       return
     }
     const doubtful = book !== null && book.doubtMs !== null
-    if (!acknowledged && !doubtful && book?.staleMatches.length === 0) return
+    if (!entry && !doubtful && book?.staleMatches.length === 0) return
     if (removalRefused && !refusal.due && !this.#full) return
     if (removalRefused) this.counts.retried++
     const keyTexts = this.#reading.keyCodec.decode(key)
     const live: (string | null)[] = [...(book?.staleMatches ?? [])]
-    if (acknowledged || live.length === 0) {
-      const current = this.#hasMatch ? (acknowledged?.match ?? keyTexts[0] ?? null) : null
-      live.unshift(current)
-    }
+    if (entry || live.length === 0) live.unshift(this.#hasMatch ? currentMatch(entry, keyTexts) : null)
     for (const [index, match] of [...new Set(live)].entries())
       this.#sink.removal({ key, keyTexts, match, counted: index === 0, book, renames: false })
   }
 
   #stepBaseline(): Promise<void> | null {
     const more = this.#baseline?.next() ?? false
-    if (typeof more === 'boolean') {
-      this.#stepped(more)
-      return null
-    }
-    return more.then((open) => this.#stepped(open))
+    if (typeof more !== 'boolean') return more.then(() => this.#stepped())
+    this.#stepped()
+    return null
   }
 
-  #stepped(open: boolean): void {
-    this.#inBaseline = open
-    if (!open) return
+  #stepped(): void {
+    const entry = this.#baseline?.current ?? null
+    if (entry === null) return
     this.counts.baseline++
-    if (this.#differences !== null && this.#baseline?.current) this.#differences.passed(this.#baseline.current)
-  }
-
-  async #nextBaseline(): Promise<void> {
-    await this.#stepBaseline()
+    this.#differences?.passed(entry)
   }
 
   async #nextBook(): Promise<void> {
@@ -355,3 +310,22 @@ export class ComparePass {
 }
 
 const NO_BYTES = Buffer.alloc(0)
+const NULL_KEY = { code: 'null_key', field: null, message: 'the primary key is NULL' }
+const DUPLICATE_KEY = {
+  code: 'duplicate_key',
+  field: null,
+  message: 'another row of the model has the same primary key; none of them is sent',
+}
+
+function entryOrder({ bytes, keyStart, keyEnd }: SegmentCursor, row: WaitingRow): number {
+  return compareBytes(bytes, keyStart, keyEnd, row.keys, row.keyStart, row.keyEnd)
+}
+
+function bookOrder({ key }: BookEntry, row: WaitingRow): number {
+  return compareBytes(key, 0, key.length, row.keys, row.keyStart, row.keyEnd)
+}
+
+/** The match value that a record has at the destination: its entry's own; the key's text where it carries none or there is no entry. */
+function currentMatch(entry: SegmentCursor | null, keyTexts: readonly string[]): string {
+  return entry?.match ?? keyTexts[0] ?? ''
+}

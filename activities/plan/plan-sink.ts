@@ -1,4 +1,6 @@
 import type { BookEntry } from '../../state/books.ts'
+import type { NewRejection } from '../../state/settle.ts'
+import { displayKey } from './batch.ts'
 
 // What the pass over model, baseline and books finds, and who takes it.
 
@@ -38,7 +40,17 @@ export interface InvalidRow {
   readonly match: string | null
 }
 
-/** Takes what the pass finds, without waiting; when `full` is true the pass awaits `drain()` before it goes on. */
+/** What the books keep of a row that cannot be sent, by its key or, where that is NULL, its fingerprint. */
+export function invalidRejection({ key, keyTexts, fingerprint, code, field, message }: InvalidRow): NewRejection {
+  const own = Buffer.from(fingerprint)
+  const shown = { key: displayKey(keyTexts), op: 'upsert', class: 'invalid', code, field, message, retryAfterMs: null }
+  return { ...shown, id: key.length > 0 ? key : own, fingerprint: own }
+}
+
+/**
+ * Takes what the pass finds, without waiting; when `full` is true the pass awaits `drain()` before it goes on. What a sink lacks it has
+ * no use for.
+ */
 export interface PlanSink {
   readonly full: boolean
   drain(): Promise<void>
@@ -46,21 +58,21 @@ export interface PlanSink {
   removal(candidate: RemovalCandidate): void
   invalid(row: InvalidRow): void
   /** A row that stays as it is; `ordinal` counts the baseline's entries from 0. Its bytes are valid during the call only. */
-  unchanged(ordinal: number, row: Buffer, start: number, end: number): void
+  unchanged?(ordinal: number, row: Buffer, start: number, end: number): void
   /** A planned row has the match value of its baseline entry still; `ordinal` as above. */
-  keepsMatch(ordinal: number): void
+  keepsMatch?(ordinal: number): void
   /** A row that is not planned holds this match value. */
-  holds(match: string): void
+  holds?(match: string): void
   /** A rejection that nothing stands behind any more. */
-  settled(id: Buffer): void
+  settled?(id: Buffer): void
   /** An old match value that is the record's current one again. */
-  currentAgain(key: Buffer, match: string): void
+  currentAgain?(key: Buffer, match: string): void
   /** A lost request of the key may write under the match value, or remove its record, for so long. */
-  mayStillWrite(key: Buffer, match: string, waitMs: number): void
+  mayStillWrite?(key: Buffer, match: string, waitMs: number): void
   /** The key has left where nothing is removed, and what the destination has of it is not known: its baseline entry ends. */
-  unknown(key: Buffer, match: string | null): void
+  unknown?(key: Buffer, match: string | null): void
   /** The same, and there is no baseline entry: nothing is in doubt any more. */
-  certain(key: Buffer): void
+  certain?(key: Buffer): void
   /** The warehouse's own hash of a row in this version. */
-  hashed(key: Buffer, fingerprint: Uint8Array, hash: string): void
+  hashed?(key: Buffer, fingerprint: Uint8Array, hash: string): void
 }

@@ -225,6 +225,12 @@ async function holdersInBaseline(
   }
 }
 
+const DUPLICATE_MATCH = {
+  code: 'duplicate_match',
+  field: null,
+  message: 'another row of the model has the same match value; none of them is sent',
+}
+
 /** Planned rows that share their folded match value with another row of the model leave their batches and become invalid. */
 async function dropSharedMatches(
   client: pg.PoolClient,
@@ -247,17 +253,8 @@ async function dropSharedMatches(
       if (!gone(index)) continue
       const op = staged.ops[index] === 'a' ? 'added' : 'changed'
       sink.counts[op]--
-      const message = 'another row of the model has the same match value; none of them is sent'
-      sink.invalid({
-        op,
-        key: entry.key,
-        keyTexts: decodeKey(entry.key),
-        fingerprint: entry.fingerprint,
-        code: 'duplicate_match',
-        field: null,
-        message,
-        match: null,
-      })
+      const { key, fingerprint } = entry
+      sink.invalid({ ...DUPLICATE_MATCH, op, key, keyTexts: decodeKey(key), fingerprint, match: null })
     }
     await rewriteStaged(
       client,

@@ -72,26 +72,11 @@ class PreviewSink implements PlanSink {
     if (counted) this.#add({ op: 'removed', outcome: 'planned', key: displayKey(keyTexts), fields, error: null })
   }
 
-  invalid(row: InvalidRow): void {
-    this.#add({
-      op: row.op,
-      outcome: 'invalid',
-      key: displayKey(row.keyTexts),
-      fields: '{}',
-      error: { code: row.code, field: row.field, message: row.message },
-    })
+  invalid({ op, keyTexts, code, field, message }: InvalidRow): void {
+    this.#add({ op, outcome: 'invalid', key: displayKey(keyTexts), fields: '{}', error: { code, field, message } })
   }
 
   async drain(): Promise<void> {}
-  unchanged(): void {}
-  holds(): void {}
-  settled(): void {}
-  currentAgain(): void {}
-  keepsMatch(): void {}
-  mayStillWrite(): void {}
-  unknown(): void {}
-  certain(): void {}
-  hashed(): void {}
 
   #add(change: PreviewedChange): void {
     if (this.changes.length < this.#limit) this.changes.push(change)

@@ -5,9 +5,9 @@ import type { PlanTables, RemovalRow } from '../../state/plan-tables.ts'
 import { REMOVED, SegmentWriter, type PackedSegment } from '../../state/segment.ts'
 import { keepHashes } from '../../state/warehouse-hashes.ts'
 import { effect } from '../failpoints.ts'
-import { BatchBuilder, displayKey, recordLine, removalFields, type StagedRecord } from './batch.ts'
+import { BatchBuilder, recordLine, removalFields, type StagedRecord } from './batch.ts'
 import { GroupedBatches, type GroupedBatch } from './grouping.ts'
-import type { InvalidRow, PlannedRow, PlanSink, RemovalCandidate } from './plan-sink.ts'
+import { invalidRejection, type InvalidRow, type PlannedRow, type PlanSink, type RemovalCandidate } from './plan-sink.ts'
 import { BitSet, HashFilter } from './seen.ts'
 import { TableRows } from './table-rows.ts'
 
@@ -22,11 +22,19 @@ export interface DriftWatch {
   readBack(): Promise<void>
 }
 
+interface PlanIds {
+  readonly sync: string
+  readonly run: string
+  readonly plan: string
+  /** Of a planned version of a record (invariant 9). */
+  readonly version: (key: Uint8Array, match: string | null) => string
+}
+
 /** `hash` of its folded match value; null where none is checked. */
 type PlannedRecord = StagedRecord & { readonly hash: Uint8Array | null }
 
 /** Turns what the pass finds into frozen batches in the state database, and gathers what has to be checked once all is seen. */
-export class StagingSink implements PlanSink {
+export class StagingSink implements Required<PlanSink> {
   readonly counts = { added: 0, changed: 0, invalid: 0 }
   readonly invalidRejections = new Map<string, NewRejection>()
   readonly settledRejections: Buffer[] = []
@@ -44,18 +52,10 @@ export class StagingSink implements PlanSink {
 
   readonly #client: pg.ClientBase
   readonly #tables: PlanTables
-  readonly #ids: { sync: string; run: string; plan: string; version: (key: Uint8Array, match: string | null) => string }
+  readonly #ids: PlanIds
   readonly #hashMatch: ((match: string) => Uint8Array) | null
   readonly #readBackFirst: boolean
-  readonly #builders: {
-    plain: BatchBuilder
-    onBooks: BatchBuilder
-    doubtful: BatchBuilder
-    drifted: BatchBuilder
-    invalid: BatchBuilder
-    remove: BatchBuilder
-    removeDoubtful: BatchBuilder
-  }
+  readonly #builders: Record<'plain' | 'onBooks' | 'doubtful' | 'drifted' | 'invalid' | 'remove' | 'removeDoubtful', BatchBuilder>
   /** Plain upserts where the destination wants them grouped; else null. */
   readonly #grouped: GroupedBatches<PlannedRecord> | null
   readonly #matchField: string | undefined
@@ -69,7 +69,7 @@ export class StagingSink implements PlanSink {
   constructor(input: {
     client: pg.ClientBase
     tables: PlanTables
-    ids: { sync: string; run: string; plan: string; version: (key: Uint8Array, match: string | null) => string }
+    ids: PlanIds
     batchSize: number
     /** Segments carry match values. */
     carriesMatch: boolean
@@ -149,7 +149,11 @@ export class StagingSink implements PlanSink {
     const record = this.#record(row)
     const full = builder.add(record)
     this.#writes(record, full ? full.seq : builder.seq)
-    if (full) this.#staged.push(full)
+    this.#stage(full)
+  }
+
+  #stage(batch: StagedBatch | null): void {
+    if (batch) this.#staged.push(batch)
   }
 
   #planGrouped(row: PlannedRow, grouped: GroupedBatches<PlannedRecord>): void {
@@ -166,9 +170,15 @@ export class StagingSink implements PlanSink {
     this.counts[row.op]++
     const line = recordLine({ id: this.#ids.version(row.key, null), op: 'upsert', key: row.keyTexts, fields: row.fields })
     const { key, fingerprint, match } = row
+    const hash = this.#hashOf(match)
+    return { key, fingerprint, match, op: row.op === 'added' ? 'a' : 'c', line, waitMs: row.book?.doubtMs ?? 0, hash }
+  }
+
+  /** Of a match value that is written or removed: the filter knows it from here on. */
+  #hashOf(match: string | null): Uint8Array | null {
     const hash = this.#hashMatch && match !== null ? this.#hashMatch(match) : null
     if (hash) this.matchFilter.add(hash)
-    return { key, fingerprint, match, op: row.op === 'added' ? 'a' : 'c', line, waitMs: row.book?.doubtMs ?? 0, hash }
+    return hash
   }
 
   /** Notes which batch writes the record's match value. */
@@ -178,39 +188,18 @@ export class StagingSink implements PlanSink {
 
   removal(candidate: RemovalCandidate): void {
     const { key, match, counted, renames, book } = candidate
-    const hash = this.#hashMatch && match !== null ? this.#hashMatch(match) : null
-    if (hash) this.matchFilter.add(hash)
     if (renames && match !== null) this.renamed.push({ key, match })
-    this.#rows.removals.push({
-      key,
-      match,
-      hash,
-      counted,
-      renames,
-      doubtMs: this.#readBackFirst ? (book?.doubtMs ?? 0) : (book?.doubtMs ?? null),
-    })
+    const doubtMs = book?.doubtMs ?? (this.#readBackFirst ? 0 : null)
+    this.#rows.removals.push({ key, match, hash: this.#hashOf(match), counted, renames, doubtMs })
   }
 
   invalid(row: InvalidRow): void {
     this.counts.invalid++
-    const key = displayKey(row.keyTexts)
-    const id = row.key.length > 0 ? row.key : Buffer.from(row.fingerprint)
-    const fingerprint = Buffer.from(row.fingerprint)
-    this.invalidRejections.set(id.toString('hex'), {
-      id,
-      key,
-      op: 'upsert',
-      fingerprint,
-      class: 'invalid',
-      code: row.code,
-      field: row.field,
-      message: row.message,
-      retryAfterMs: null,
-    })
-    const error = { code: row.code, field: row.field, message: row.message }
-    const line = JSON.stringify({ key, op: 'upsert', change: row.op, fields: {}, error })
-    const full = this.#builders.invalid.add({ key: row.key, fingerprint, match: row.match, op: 'i', line, waitMs: 0 })
-    if (full) this.#staged.push(full)
+    const rejection = invalidRejection(row)
+    this.invalidRejections.set(rejection.id.toString('hex'), rejection)
+    const { key, op, fingerprint, code, field, message } = rejection
+    const line = JSON.stringify({ key, op, change: row.op, fields: {}, error: { code, field, message } })
+    this.#stage(this.#builders.invalid.add({ key: row.key, fingerprint, match: row.match, op: 'i', line, waitMs: 0 }))
     if (row.match !== null) this.holds(row.match)
   }
 
@@ -270,43 +259,30 @@ export class StagingSink implements PlanSink {
 
   /** Writes batches that are not full yet; all is written then. The pass is over; only `remove` may follow. */
   async flush(): Promise<void> {
-    const { plain, onBooks, doubtful, drifted, invalid } = this.#builders
-    for (const builder of [plain, onBooks, doubtful, drifted, invalid]) {
-      const batch = builder.flush()
-      if (batch) this.#staged.push(batch)
-    }
+    for (const builder of Object.values(this.#builders)) this.#stage(builder.flush())
     for (const batch of this.#grouped?.flush() ?? []) this.#stageGrouped(batch)
     this.#closeHashes()
     await this.drain()
     await this.#writing
   }
 
-  /** Stages removals, given in key order, as they come; how many count. An old match value acknowledges nothing (op x). */
+  /**
+   * Stages removals, given in key order, as they come, the last of them by a `flush`; how many count. An old match value acknowledges
+   * nothing (op x).
+   */
   async remove(pages: AsyncIterable<RemovalRow[]>, decodeKey: (key: Buffer) => readonly string[]): Promise<number> {
     let counted = 0
     for await (const page of pages) {
       for (const row of page) {
+        const { key, match, doubtMs } = row
         if (row.counted) counted++
-        const builder = row.doubtMs === null ? this.#builders.remove : this.#builders.removeDoubtful
-        const fields = removalFields(this.#matchField, row.match)
-        const line = recordLine({ id: this.#ids.version(row.key, row.match ?? ''), op: 'delete', key: decodeKey(row.key), fields })
-        const full = builder.add({
-          key: row.key,
-          fingerprint: REMOVED,
-          match: row.match,
-          op: row.counted ? 'r' : 'x',
-          line,
-          waitMs: row.doubtMs ?? 0,
-        })
-        if (full) this.#staged.push(full)
+        const builder = doubtMs === null ? this.#builders.remove : this.#builders.removeDoubtful
+        const fields = removalFields(this.#matchField, match)
+        const line = recordLine({ id: this.#ids.version(key, match ?? ''), op: 'delete', key: decodeKey(key), fields })
+        this.#stage(builder.add({ key, fingerprint: REMOVED, match, op: row.counted ? 'r' : 'x', line, waitMs: doubtMs ?? 0 }))
       }
       if (this.full) await this.drain()
     }
-    for (const builder of [this.#builders.remove, this.#builders.removeDoubtful]) {
-      const batch = builder.flush()
-      if (batch) this.#staged.push(batch)
-    }
-    await this.drain()
     return counted
   }
 }

@@ -55,15 +55,6 @@ async function outcome(rows: readonly [number, string][], generation: number, bl
     planned: (row) => found[row.op].push(Number(row.keyTexts[0])),
     removal: (candidate) => found.removed.push(Number(candidate.keyTexts[0])),
     invalid: (row) => found.twins.push(`${row.keyTexts[0]} ${row.op}`),
-    unchanged: () => {},
-    holds: () => {},
-    settled: () => {},
-    currentAgain: () => {},
-    keepsMatch: () => {},
-    mayStillWrite: () => {},
-    unknown: () => {},
-    certain: () => {},
-    hashed: () => {},
   }
   const client = await db.pool.connect()
   await client.query('begin isolation level repeatable read read only')
