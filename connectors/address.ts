@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import ipaddr from 'ipaddr.js'
 import { ConnectorError } from './errors.ts'
 
@@ -18,6 +19,13 @@ export function credentialAddress(text: string, label: string): URL {
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url.hostname)))
     throw new ConnectorError('config', `${label} must be https://, or http:// on a loopback address, because credentials travel in it`)
   return url
+}
+
+/** Identity of an account: same address and same credentials, same text. A hash, no secret in it. */
+export function accountHash(address: URL, credentials: readonly (string | undefined)[]): string {
+  return createHash('sha256')
+    .update(JSON.stringify([bareAddress(address), ...credentials]))
+    .digest('hex')
 }
 
 /** The address without a slash at its end, query and fragment: how addresses are compared. */

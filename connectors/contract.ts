@@ -265,6 +265,9 @@ export type RecordOutcome =
       readonly message: string
     }
 
+/** What a destination has of a record: all as wanted (of a delete: nothing), something else, or nothing. */
+export type ReadBack = 'as_wanted' | 'differs' | 'absent'
+
 /** What a bulk job does: one operation on one object. */
 export interface BulkRequest extends Pick<WriteRequest, 'object' | 'mode' | 'match'> {
   readonly op: PlannedRecord['op']
@@ -351,8 +354,8 @@ export interface Destination {
    * whole: its kind says whether anything may have been applied. Repeat-safe only as the mode promises; the caller retries.
    */
   write(request: WriteRequest, gate: RequestGate): Promise<RecordOutcome[]>
-  /** Which records are already as wanted (a delete: gone), read by match value; absent where nothing can be read back (webhook). */
-  readBack?(request: WriteRequest, gate: RequestGate): Promise<ReadonlyMap<string, 'as_wanted' | 'differs' | 'absent'>>
+  /** What there is of each record, read by match value; absent where nothing can be read back (webhook). */
+  readBack?(request: WriteRequest, gate: RequestGate): Promise<ReadonlyMap<string, ReadBack>>
   /** Absent where the destination knows no jobs. */
   readonly bulk?: BulkLoader
   /**

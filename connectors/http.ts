@@ -7,6 +7,9 @@ import { ConnectorError } from './errors.ts'
 import { classifyFailure } from './http-errors.ts'
 import { assertPublicLiteral, publicLookup } from './http-guard.ts'
 
+/** A connection must stand within this. */
+const CONNECT_TIMEOUT_MS = 10_000
+
 export interface HttpOptions {
   /** `http:` or `https:` address; its path, if any, is put before every request's path. Query and fragment are ignored. */
   readonly baseUrl: string
@@ -16,8 +19,6 @@ export interface HttpOptions {
   readonly allowPrivateNetwork: boolean
   /** Names the destination in messages, for example `HubSpot (api.hubapi.com)`. No secrets, no path with row values. */
   readonly label: string
-  /** A connection must stand within this; default 10,000. */
-  readonly connectTimeoutMs?: number
   /** A longer answer is cut off and counts as lost; default 32 MiB. */
   readonly maxResponseBytes?: number
 }
@@ -83,7 +84,7 @@ export function openHttp(options: HttpOptions): Http {
   const base = parseBase(options)
   const prefix = base.pathname.replace(/\/+$/, '')
   const guard = options.allowPrivateNetwork ? {} : { lookup: publicLookup }
-  const connect = buildConnector({ timeout: options.connectTimeoutMs ?? 10_000, ...guard })
+  const connect = buildConnector({ timeout: CONNECT_TIMEOUT_MS, ...guard })
   const limits = { connections: options.connections, pipelining: 1, headersTimeout: 0, bodyTimeout: 0, allowH2: false }
   const pool = new Pool(base.origin, { ...limits, connect })
   const maxBytes = options.maxResponseBytes ?? 32 * 1024 * 1024

@@ -104,8 +104,8 @@ function classOf({ category, code, words }: Refusal): RejectionClass | 'unknown'
 }
 
 function describeRefusal(refusal: Refusal, record: HubspotRecord): string {
-  const value = refusal.field === null ? undefined : record.properties[refusal.field]
-  const values = value === undefined ? Object.values(record.properties) : [value]
+  const value = refusal.field === null ? undefined : record.fields[refusal.field]
+  const values = value === undefined ? Object.values(record.fields) : [value]
   const words = withoutValues(refusal.words, values).slice(0, LONGEST_WORDS)
   return `${refusal.field === null ? '' : `${refusal.field}: `}${refusal.code}${words === '' ? '' : `. HubSpot says: ${words}`}`
 }

@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto'
 import Type, { type Static } from 'typebox'
-import Value from 'typebox/value'
-import { bareAddress, credentialAddress } from '../address.ts'
+import { accountHash, credentialAddress } from '../address.ts'
+import { checkedConfig } from '../checked.ts'
 import type { Check, Destination, DestinationConnector, FieldDescription, RequestGate } from '../contract.ts'
 import { ConnectorError } from '../errors.ts'
 import { openGate, openHttp } from '../http.ts'
@@ -92,7 +91,7 @@ function open(given: Record<string, unknown>): Destination {
     requestsPerSecond: config.requestsPerSecond ?? REQUESTS_PER_SECOND,
     timeoutMs,
     lostRequestMs: (config.lostRequestSeconds ?? LOST_REQUEST_SECONDS) * 1_000,
-    account: accountHash(base, config),
+    account: accountHash(base, config.oauth ? ['oauth', config.oauth.clientId, config.oauth.refreshToken] : ['token', config.accessToken]),
     check: (signal: AbortSignal): Promise<Check> => checkAccount(client, base.host, openGate(signal)),
     describe: (object, signal) => describeObject(client, object, openGate(signal)),
     encoder(field, kind) {
@@ -115,22 +114,9 @@ function open(given: Record<string, unknown>): Destination {
 }
 
 function parse(given: Record<string, unknown>): Static<typeof Config> {
-  if (!Value.Check(Config, given)) {
-    const first = Value.Errors(Config, given)[0]
-    throw new ConnectorError(
-      'config',
-      `hubspot: config${(first?.instancePath ?? '').replaceAll('/', '.')}: ${first?.message ?? 'is not valid'}`,
-    )
+  const config = checkedConfig('hubspot', Config, given)
+  if ((config.accessToken === undefined) === (config.oauth === undefined)) {
+    throw new ConnectorError('config', 'hubspot config needs exactly one of accessToken (private app) and oauth (public app)')
   }
-  if ((given.accessToken === undefined) === (given.oauth === undefined)) {
-    throw new ConnectorError('config', 'hubspot: config needs exactly one of accessToken (private app) and oauth (public app)')
-  }
-  return given
-}
-
-function accountHash(base: URL, { accessToken, oauth }: Static<typeof Config>): string {
-  const credentials = oauth === undefined ? ['token', accessToken] : ['oauth', oauth.clientId, oauth.refreshToken]
-  return createHash('sha256')
-    .update(JSON.stringify([bareAddress(base), ...credentials]))
-    .digest('hex')
+  return config
 }

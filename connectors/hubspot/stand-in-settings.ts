@@ -1,8 +1,7 @@
 import Type, { type Static } from 'typebox'
-import Value from 'typebox/value'
 
 /** Knobs of the HubSpot stand-in (`POST /_sandbox/settings` `{"hubspot":{…}}`). */
-const Settings = Type.Object(
+export const Settings = Type.Object(
   {
     perTenSeconds: Type.Integer({ minimum: 1, description: 'requests per rolling 10 s; an OAuth token has 110 at most' }),
     perDay: Type.Integer({ minimum: 0, description: 'requests per day of the account; OAuth tokens have no such limit' }),
@@ -34,14 +33,4 @@ export const DEFAULT_SETTINGS: Settings = {
   tokenLifeSeconds: 1_800,
   refreshFailure: null,
   missingScopes: [],
-}
-
-/** The settings with the given ones put over them. Throws Error that names the first wrong one. */
-export function mergeSettings(settings: Settings, given: Readonly<Record<string, unknown>>): Settings {
-  const merged: unknown = { ...settings, ...given }
-  if (Value.Check(Settings, merged)) return merged
-  const first = Value.Errors(Settings, merged)[0]
-  throw new Error(
-    `hubspot${(first?.instancePath ?? '').replaceAll('/', '.')}: ${first?.message ?? 'not valid'}; settings are ${Object.keys(DEFAULT_SETTINGS).join(', ')}`,
-  )
 }

@@ -1,3 +1,4 @@
+import { mergeSettings } from '../sandbox/settings.ts'
 import { jsonAnswer, type StandIn, type StandInAnswer, type StandInRequest } from '../sandbox/stand-in.ts'
 import { parseObject, type JsonObject } from '../json-object.ts'
 import { Access, requireScope } from './stand-in-access.ts'
@@ -8,7 +9,7 @@ import { RateLimits } from './stand-in-rate.ts'
 import { merge, search, single } from './stand-in-records.ts'
 import { properties, schemas } from './stand-in-schemas.ts'
 import { PORTAL_ID } from './stand-in-seed.ts'
-import { DEFAULT_SETTINGS, mergeSettings } from './stand-in-settings.ts'
+import { DEFAULT_SETTINGS, Settings } from './stand-in-settings.ts'
 import type { ObjectStore } from './stand-in-store.ts'
 
 /**
@@ -90,7 +91,7 @@ export function hubspotStandIn({ now = Date.now }: { readonly now?: () => number
       }),
     records: (object) => account.records(object),
     configure(given) {
-      settings = mergeSettings(settings, given)
+      settings = mergeSettings('hubspot', Settings, settings, given)
     },
     reset() {
       settings = DEFAULT_SETTINGS

@@ -9,6 +9,7 @@ import { ConnectorError } from '../errors.ts'
 import { batchOutcomes, wholeRefusal, type Batch, type Input } from './answers.ts'
 import type { HubspotClient } from './client.ts'
 import { RECORD_ID } from './describe.ts'
+import { matchFieldOf } from '../matched-records.ts'
 import { BATCH_SIZE } from './limits.ts'
 import { lookUp } from './lookup.ts'
 import { readRecords, type HubspotRecord } from './record.ts'
@@ -40,8 +41,8 @@ interface Addressed extends Input {
  * good records of a batch and name the bad ones (207). Upsert, update and delete may be repeated; insert only after a read-back.
  */
 export async function writeBatch(client: HubspotClient, type: string, request: WriteRequest, gate: RequestGate): Promise<RecordOutcome[]> {
-  const { match, mode } = request
-  if (match === null) throw new ConnectorError('config', `a HubSpot sync needs a match field (sync ${request.sync})`)
+  const { mode } = request
+  const match = matchFieldOf(request, 'HubSpot')
   if (match === RECORD_ID && mode !== 'update') {
     throw new ConnectorError(
       'config',
@@ -76,7 +77,7 @@ async function upsert(target: Target, records: readonly HubspotRecord[]): Promis
     id: record.match,
     idProperty: target.match,
     objectWriteTraceId: record.id,
-    properties: record.properties,
+    properties: record.fields,
   }))
   return send(target, 'upsert', inputs, byRecord(records))
 }
@@ -110,7 +111,7 @@ async function update(target: Target, records: readonly HubspotRecord[]): Promis
   }
   const inputs = present.map(({ record, remoteId }): Update => {
     // The match value is there already; sent again it would make a merged contact's additional address its first one.
-    const properties = Object.fromEntries(Object.entries(record.properties).filter(([name]) => name !== target.match))
+    const properties = Object.fromEntries(Object.entries(record.fields).filter(([name]) => name !== target.match))
     return { id: remoteId, objectWriteTraceId: record.id, properties }
   })
   return present.length === 0 ? missing : [...missing, ...(await send(target, 'update', inputs, present))]
@@ -125,7 +126,7 @@ async function insert(target: Target, records: readonly HubspotRecord[]): Promis
   const fresh = records.filter((record) => !found.has(record.folded))
   const inputs = fresh.map((record): Create => ({
     objectWriteTraceId: record.id,
-    properties: record.properties,
+    properties: record.fields,
     associations: [],
   }))
   return fresh.length === 0 ? skipped : [...skipped, ...(await send(target, 'create', inputs, byRecord(fresh)))]

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { ConnectionOptions } from 'node:tls'
 import type pg from 'pg'
 import Type, { type Static, type TObject } from 'typebox'
-import Value from 'typebox/value'
+import { checkedConfig } from '../checked.ts'
 import { ConnectorError } from '../errors.ts'
 import type { Dialect } from './dialect.ts'
 
@@ -38,14 +38,8 @@ export function parseConfig<T extends TObject<typeof connectionFields>>(
   schema: T,
   input: Record<string, unknown>,
 ): { config: Static<T>; target: Target } {
-  if (!Value.Check(schema, input)) {
-    const first = Value.Errors(schema, input)[0]
-    throw new ConnectorError(
-      'config',
-      `${dialect.slug} config${first?.instancePath.replaceAll('/', '.') ?? ''}: ${first?.message ?? 'not valid'}`,
-    )
-  }
-  return { config: input, target: parseTarget(dialect, input) }
+  const config = checkedConfig(dialect.slug, schema, input)
+  return { config, target: parseTarget(dialect, config) }
 }
 
 function parseTarget(dialect: Dialect, input: Connection): Target {

@@ -1,7 +1,8 @@
 import type { BulkRequest, FieldDescription } from '../contract.ts'
+import type { Scalar } from '../matched-records.ts'
 import type { SalesforceObject } from './object.ts'
 import { MAX_BULK_CELL_CHARS, MAX_BULK_ROW_CHARS } from './limits.ts'
-import type { SalesforceRecord, Scalar } from './record.ts'
+import type { SalesforceRecord } from './record.ts'
 import { relationshipName } from './relationships.ts'
 
 export type BulkOperation = 'insert' | 'update' | 'upsert' | 'delete'

@@ -1,7 +1,7 @@
-import { createHash, createPrivateKey, type KeyObject } from 'node:crypto'
+import { createPrivateKey, type KeyObject } from 'node:crypto'
 import Type, { type Static } from 'typebox'
-import Value from 'typebox/value'
-import { bareAddress, credentialAddress } from '../address.ts'
+import { accountHash, credentialAddress } from '../address.ts'
+import { checkedConfig } from '../checked.ts'
 import { ConnectorError } from '../errors.ts'
 import { API_VERSION, BULK_FROM, DAILY_REQUEST_SHARE, LOST_REQUEST_SECONDS, OLDEST_VERSION, TIMEOUT_SECONDS } from './limits.ts'
 
@@ -62,24 +62,21 @@ export interface SalesforceConfig {
 
 /** Throws `config` unless exactly one way to log in is there, the address may carry credentials, and the key can be read. */
 export function parseConfig(given: Record<string, unknown>): SalesforceConfig {
-  if (!Value.Check(Config, given)) {
-    const first = Value.Errors(Config, given)[0]
-    throw wrong(`config${(first?.instancePath ?? '').replaceAll('/', '.')}: ${first?.message ?? 'is not valid'}`)
-  }
-  const login = credentialAddress(given.loginUrl, 'salesforce: loginUrl')
-  const apiVersion = given.apiVersion ?? API_VERSION
+  const config = checkedConfig('salesforce', Config, given)
+  const login = credentialAddress(config.loginUrl, 'salesforce: loginUrl')
+  const apiVersion = config.apiVersion ?? API_VERSION
   if (Number(apiVersion) < OLDEST_VERSION)
     throw wrong(`apiVersion ${apiVersion} has no upsert of several records in one call; use ${OLDEST_VERSION}.0 or newer`)
   return {
     login,
-    clientId: given.clientId,
-    grant: parseGrant(given),
+    clientId: config.clientId,
+    grant: parseGrant(config),
     apiVersion,
-    dailyRequestShare: given.dailyRequestShare ?? DAILY_REQUEST_SHARE,
-    bulkFrom: given.bulkFrom ?? BULK_FROM,
-    timeoutMs: (given.timeoutSeconds ?? TIMEOUT_SECONDS) * 1_000,
-    lostRequestMs: (given.lostRequestSeconds ?? LOST_REQUEST_SECONDS) * 1_000,
-    account: accountHash(login, given),
+    dailyRequestShare: config.dailyRequestShare ?? DAILY_REQUEST_SHARE,
+    bulkFrom: config.bulkFrom ?? BULK_FROM,
+    timeoutMs: (config.timeoutSeconds ?? TIMEOUT_SECONDS) * 1_000,
+    lostRequestMs: (config.lostRequestSeconds ?? LOST_REQUEST_SECONDS) * 1_000,
+    account: accountHash(login, [config.clientId, config.privateKey, config.username, config.clientSecret, config.refreshToken]),
   }
 }
 
@@ -106,12 +103,6 @@ function readKey(pem: string): KeyObject {
   }
   if (key.asymmetricKeyType !== 'rsa') throw wrong('privateKey must be an RSA key: Salesforce takes RS256 assertions only')
   return key
-}
-
-function accountHash(login: URL, { clientId, privateKey, username, clientSecret, refreshToken }: Static<typeof Config>): string {
-  return createHash('sha256')
-    .update(JSON.stringify([bareAddress(login), clientId, privateKey, username, clientSecret, refreshToken]))
-    .digest('hex')
 }
 
 function wrong(message: string): ConnectorError {

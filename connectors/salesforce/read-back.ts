@@ -1,14 +1,12 @@
-import type { RequestGate, WriteRequest } from '../contract.ts'
-import { ConnectorError } from '../errors.ts'
+import type { ReadBack, RequestGate, WriteRequest } from '../contract.ts'
 import { isObject } from '../json-object.ts'
+import { matchFieldOf, readBackBy } from '../matched-records.ts'
 import type { SalesforceClient } from './client.ts'
 import { foldMatch, holdsValue } from './compare.ts'
 import type { SalesforceObject } from './object.ts'
 import { lookUp, type Stored } from './lookup.ts'
 import { readRecords, type SalesforceRecord } from './record.ts'
 import { relationshipName } from './relationships.ts'
-
-export type ReadBack = 'as_wanted' | 'differs' | 'absent'
 
 /**
  * Reads the batch's records by their match values and tells which already are as wanted: every field of the line, compared as
@@ -25,18 +23,15 @@ export async function readBackBatch({
   request: WriteRequest
   gate: RequestGate
 }): Promise<Map<string, ReadBack>> {
-  const { match } = request
-  if (match === null) throw new ConnectorError('config', `a Salesforce sync needs a match field (sync ${request.sync})`)
+  const match = matchFieldOf(request, 'Salesforce')
   const records = readRecords(request.records, match, object)
   const fields = [...new Set(records.flatMap((record) => Object.keys(record.fields)))].map(selectable)
   const values = records.map((record) => record.match)
-  const found = await lookUp({ client, object, match, values, fields, gate }).catch((error: unknown) => {
-    // A match value that Salesforce will not even look up: no record has it, and sending it again brings the refusal to light.
-    if (error instanceof ConnectorError && error.kind === 'refused' && records.length === 1) return null
-    throw error
-  })
-  if (found === null) return new Map(records.map((record) => [record.id, record.op === 'delete' ? 'differs' : 'absent']))
-  return new Map(records.map((record) => [record.id, judge(record, found.get(record.folded) ?? [], match, object)]))
+  return readBackBy(
+    records,
+    () => lookUp({ client, object, match, values, fields, gate }),
+    (record, stored = []) => judge(record, stored, match, object),
+  )
 }
 
 /** A relationship's name as SOQL has it: without the object that a polymorphic one needs. */

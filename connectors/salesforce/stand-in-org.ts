@@ -1,7 +1,7 @@
 import type { StoredRecord } from '../sandbox/stand-in.ts'
 import { WriteLog } from '../sandbox/write-log.ts'
 import { isObject, type JsonObject } from '../json-object.ts'
-import type { Scalar } from './record.ts'
+import type { Scalar } from '../matched-records.ts'
 import { rowError, type RowError } from './stand-in-answers.ts'
 import type { Field } from './stand-in-fields.ts'
 import { OBJECTS } from './stand-in-seed.ts'

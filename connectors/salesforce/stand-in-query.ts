@@ -1,6 +1,6 @@
 import { jsonAnswer, type StandInAnswer } from '../sandbox/stand-in.ts'
 import { foldMatch } from './compare.ts'
-import type { Scalar } from './record.ts'
+import type { Scalar } from '../matched-records.ts'
 import { notFound, Refusal } from './stand-in-answers.ts'
 import type { Field } from './stand-in-fields.ts'
 import type { Org } from './stand-in-org.ts'

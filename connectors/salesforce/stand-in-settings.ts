@@ -1,5 +1,4 @@
 import Type, { type Static } from 'typebox'
-import Value from 'typebox/value'
 
 const Words = Type.Object({ error: Type.String(), error_description: Type.String() }, { additionalProperties: false })
 
@@ -17,7 +16,7 @@ const RowFault = Type.Object(
 export type RowFault = Static<typeof RowFault>
 
 /** Knobs of the Salesforce stand-in (`POST /_sandbox/settings` `{"salesforce":{…}}`). */
-const Settings = Type.Object(
+export const Settings = Type.Object(
   {
     sessionSeconds: Type.Number({ exclusiveMinimum: 0, description: 'life of a session' }),
     requestsPerSession: Type.Union([Type.Null(), Type.Integer({ minimum: 0 })], {
@@ -79,14 +78,4 @@ export const DEFAULT_SETTINGS: Settings = {
   bulkRefuses: [],
   bulkResultRows: 50_000,
   bulkPageSize: 1_000,
-}
-
-/** The settings with the given ones put over them. Throws Error that names the first wrong one. */
-export function mergeSettings(settings: Settings, given: Readonly<Record<string, unknown>>): Settings {
-  const merged: unknown = { ...settings, ...given }
-  if (Value.Check(Settings, merged)) return merged
-  const first = Value.Errors(Settings, merged)[0]
-  throw new Error(
-    `salesforce${(first?.instancePath ?? '').replaceAll('/', '.')}: ${first?.message ?? 'not valid'}; settings are ${Object.keys(DEFAULT_SETTINGS).join(', ')}`,
-  )
 }

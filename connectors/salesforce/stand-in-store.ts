@@ -1,6 +1,6 @@
 import { canonicalId } from './ids.ts'
 import { foldMatch } from './compare.ts'
-import type { Scalar } from './record.ts'
+import type { Scalar } from '../matched-records.ts'
 import type { Field } from './stand-in-fields.ts'
 import type { ObjectSeed } from './stand-in-seed.ts'
 

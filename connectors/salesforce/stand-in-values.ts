@@ -1,7 +1,7 @@
 import { plainDecimal } from '../decimal.ts'
 import { dayMs, instantMs } from '../instants.ts'
 import { canonicalId } from './ids.ts'
-import type { Scalar } from './record.ts'
+import type { Scalar } from '../matched-records.ts'
 import { rowError, type RowError } from './stand-in-answers.ts'
 import type { Field } from './stand-in-fields.ts'
 import { timestamp } from './stand-in-store.ts'

@@ -1,3 +1,4 @@
+import { mergeSettings } from '../sandbox/settings.ts'
 import { jsonAnswer, type StandIn, type StandInAnswer, type StandInRequest } from '../sandbox/stand-in.ts'
 import { Access, ORGANIZATION_ID, USER_ID } from './stand-in-access.ts'
 import { notFound, Refusal } from './stand-in-answers.ts'
@@ -8,7 +9,7 @@ import { DailyCalls } from './stand-in-limits.ts'
 import { Org } from './stand-in-org.ts'
 import { Queries, queryText } from './stand-in-query.ts'
 import { single } from './stand-in-records.ts'
-import { mergeSettings } from './stand-in-settings.ts'
+import { Settings } from './stand-in-settings.ts'
 
 /** Versions that are served; older ones are retired, newer ones do not exist yet. */
 const OLDEST = 31
@@ -105,7 +106,7 @@ export function salesforceStandIn({ now = Date.now }: { readonly now?: () => num
       return org.records(object)
     },
     configure(given) {
-      org.settings = mergeSettings(org.settings, given)
+      org.settings = mergeSettings('salesforce', Settings, org.settings, given)
       if (typeof given['usedRequests'] === 'number') calls.set(given['usedRequests'])
     },
     reset() {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RecordOutcome, RequestGate, WriteRequest } from '../contract.ts'
 import { ConnectorError, ERROR_KINDS } from '../errors.ts'
+import { matchFieldOf } from '../matched-records.ts'
 import type { SalesforceClient } from './client.ts'
 import type { SalesforceObject } from './object.ts'
 import { errorsOf } from './envelope.ts'
@@ -29,8 +30,8 @@ export async function writeBatch(
   request: WriteRequest,
   gate: RequestGate,
 ): Promise<RecordOutcome[]> {
-  const { match, mode } = request
-  if (match === null) throw new ConnectorError('config', `a Salesforce sync needs a match field (sync ${request.sync})`)
+  const { mode } = request
+  const match = matchFieldOf(request, 'Salesforce')
   if (request.records.length > BATCH_SIZE)
     throw new ConnectorError('refused', `Salesforce takes ${BATCH_SIZE} records per call, this batch has ${request.records.length}`)
   const records = readRecords(request.records, match, object)

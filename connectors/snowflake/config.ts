@@ -1,8 +1,8 @@
 import { createPrivateKey } from 'node:crypto'
 import type { ConnectionOptions } from 'snowflake-sdk'
 import Type, { type Static } from 'typebox'
-import Value from 'typebox/value'
 import { bareAddress, credentialAddress } from '../address.ts'
+import { checkedConfig } from '../checked.ts'
 import { ConnectorError } from '../errors.ts'
 import { quoteSchema } from './model-sql.ts'
 
@@ -48,14 +48,8 @@ export interface Target {
 }
 
 /** Checks resolved configuration. Throws `config` that names the field, never its value. */
-export function parseSnowflakeConfig(input: Record<string, unknown>): Target {
-  if (!Value.Check(SnowflakeConfig, input)) {
-    const first = Value.Errors(SnowflakeConfig, input)[0]
-    throw new ConnectorError(
-      'config',
-      `snowflake config${first?.instancePath.replaceAll('/', '.') ?? ''}: ${first?.message ?? 'not valid'}`,
-    )
-  }
+export function parseSnowflakeConfig(given: Record<string, unknown>): Target {
+  const input = checkedConfig('snowflake', SnowflakeConfig, given)
   const plannerSchema = input.plannerSchema === undefined ? null : quoteSchema(input.plannerSchema)
   if (plannerSchema === null && input.plannerSchema !== undefined)
     throw new ConnectorError('config', 'snowflake config.plannerSchema must be schema or database.schema, odd names in double quotes')

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import Type, { type Static } from 'typebox'
-import Value from 'typebox/value'
+import { checkedConfig } from '../checked.ts'
 import { ConnectorError } from '../errors.ts'
 
 /** `headers` are sent with every request; the signature's and the body's own headers win over them. */
@@ -26,21 +26,18 @@ export type WebhookConfig = Static<typeof WebhookConfig>
 const FRAMING = new Set(['connection', 'content-length', 'expect', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade'])
 
 /** Checks resolved configuration. Throws `config` that names the field, never its value. */
-export function parseWebhookConfig(input: Record<string, unknown>): { readonly config: WebhookConfig; readonly url: URL } {
-  if (!Value.Check(WebhookConfig, input)) {
-    const first = Value.Errors(WebhookConfig, input)[0]
-    throw new ConnectorError('config', `webhook config${first?.instancePath.replaceAll('/', '.') ?? ''}: ${first?.message ?? 'not valid'}`)
-  }
-  const url = URL.canParse(input.url) ? new URL(input.url) : null
+export function parseWebhookConfig(given: Record<string, unknown>): { readonly config: WebhookConfig; readonly url: URL } {
+  const config = checkedConfig('webhook', WebhookConfig, given)
+  const url = URL.canParse(config.url) ? new URL(config.url) : null
   if (url === null || !/^https?:$/.test(url.protocol))
     throw new ConnectorError('config', 'webhook config.url must be an http:// or https:// address')
   if (url.username !== '' || url.password !== '') {
     throw new ConnectorError('config', 'webhook config.url must not hold a user name or password; put credentials into config.headers')
   }
-  for (const name of Object.keys(input.headers ?? {})) {
+  for (const name of Object.keys(config.headers ?? {})) {
     if (FRAMING.has(name.toLowerCase())) throw new ConnectorError('config', `webhook config.headers must not set "${name}"`)
   }
-  return { config: input, url }
+  return { config, url }
 }
 
 /** Same origin and same secret are one account. A hash; the secret cannot be read from it. */

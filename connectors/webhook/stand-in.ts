@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { parse } from 'lossless-json'
 import Type, { type Static } from 'typebox'
 import Value from 'typebox/value'
+import { mergeSettings } from '../sandbox/settings.ts'
 import { jsonAnswer, type StandIn, type StandInAnswer, type StandInRequest, type StoredRecord } from '../sandbox/stand-in.ts'
 import { WriteLog } from '../sandbox/write-log.ts'
 import { verifySignature } from './signature.ts'
@@ -110,9 +111,7 @@ export function webhookStandIn(initial: Static<typeof Settings> = {}): StandIn {
       ),
     records: (object) => [...store].flatMap(([name, records]) => (object === undefined || object === name ? [...records.values()] : [])),
     configure(change) {
-      const next = { ...settings, ...change }
-      if (!Value.Check(Settings, next)) throw new Error(`webhook settings: ${Value.Errors(Settings, next)[0]?.message ?? 'not valid'}`)
-      settings = next
+      settings = mergeSettings('webhook', Settings, settings, change)
     },
     reset() {
       settings = initial

@@ -14,7 +14,7 @@ function batch(emails: readonly string[], mode: Mode = 'upsert', remoteIds: read
       op: 'upsert' as const,
       match: email,
       folded: email.toLowerCase(),
-      properties: { email, firstname: `name-${index}` },
+      fields: { email, firstname: `name-${index}` },
     },
     remoteId: remoteIds[index] ?? null,
   }))

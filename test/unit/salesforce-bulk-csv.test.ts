@@ -2,12 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parse } from 'csv-parse/sync'
 import fc from 'fast-check'
+import type { Scalar } from '../../connectors/matched-records.ts'
 import { bulkShape, headerLine, parentField, recordLine, type BulkShape } from '../../connectors/salesforce/bulk-csv.ts'
 import { BulkResultsTable, readRowError, type ResultFile } from '../../connectors/salesforce/bulk-results.ts'
 import { bulkOutcome } from '../../connectors/salesforce/bulk-outcomes.ts'
 import { foldMatch } from '../../connectors/salesforce/compare.ts'
 import type { SalesforceObject } from '../../connectors/salesforce/object.ts'
-import type { SalesforceRecord, Scalar } from '../../connectors/salesforce/record.ts'
+import type { SalesforceRecord } from '../../connectors/salesforce/record.ts'
 
 const OBJECT = {
   name: 'Account',
