@@ -1,4 +1,5 @@
 import { request as send, type Dispatcher } from 'undici'
+import { isObject } from '../../connectors/json-object.ts'
 import type { Environment } from '../environment.ts'
 import { cliSettings } from '../settings.ts'
 import { CliError, EXIT, type ExitCode } from './exit.ts'
@@ -60,7 +61,7 @@ export class ApiClient {
         throw new CliError(EXIT.failed, `${this.url} answered ${method} ${path} with something that is not JSON: is it Tailrace's API?`)
       return { status, headers: response.headers, body }
     }
-    const problem = isRecord(body) ? body : {}
+    const problem = isObject(body) ? body : {}
     throw new ApiError(status, problem, this.#refusal(status, problem))
   }
 
@@ -89,7 +90,7 @@ export class ApiClient {
     } catch (cause) {
       if (signal?.aborted === true) throw cause
       if (timeout.aborted) throw new CliError(EXIT.failed, `the API at ${this.url} did not answer within ${timeoutMs / 1000} s`, { cause })
-      const why = isRecord(cause) ? textOf(cause['code']) : null
+      const why = isObject(cause) ? textOf(cause['code']) : null
       const how = 'Start it with `tailrace dev` or `tailrace api`, or set TAILRACE_URL to where it runs.'
       throw new CliError(EXIT.failed, `The API at ${this.url} cannot be reached (${why ?? 'no connection'}). ${how}`, { cause })
     }
@@ -128,13 +129,9 @@ function parse(text: string, read: (text: string) => unknown = JSON.parse): unkn
 
 function readErrors(value: unknown): { pointer: string; message: string }[] {
   if (!Array.isArray(value)) return []
-  return value.filter(isRecord).map((error) => ({ pointer: textOf(error['pointer']) ?? '', message: textOf(error['message']) ?? '' }))
+  return value.filter(isObject).map((error) => ({ pointer: textOf(error['pointer']) ?? '', message: textOf(error['message']) ?? '' }))
 }
 
 function textOf(value: unknown): string | null {
   return typeof value === 'string' && value !== '' ? value : null
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

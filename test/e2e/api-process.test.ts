@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { createServer, type AddressInfo } from 'node:net'
 import { after, before, describe, test } from 'node:test'
+import { freePort } from '../../server/embedded/port.ts'
 import { migrate } from '../../state/migrate.ts'
 import { freshDatabase, type TestDatabase } from '../harness/database.ts'
+import { eventually } from '../harness/eventually.ts'
 import { endOf, startProgram, type Program } from '../harness/program.ts'
 import { insertBatch, insertRun } from '../contract/api-fixture.ts'
 
@@ -19,7 +20,8 @@ describe('tailrace api and the verbs that operate runs', () => {
   before(async () => {
     database = await freshDatabase()
     await migrate(database.pool)
-    ;[port, metricsPort] = await freePorts()
+    port = await freePort()
+    metricsPort = await freePort()
     env = {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
@@ -32,7 +34,7 @@ describe('tailrace api and the verbs that operate runs', () => {
       NO_COLOR: '1',
     }
     api = startProgram([...MAIN, 'api'], { env })
-    await listening(api)
+    await api.says(/the API listens/)
   })
   after(async () => {
     api.kill('SIGTERM')
@@ -58,11 +60,7 @@ describe('tailrace api and the verbs that operate runs', () => {
         update run set state = $2, slot = case when $2 = 'awaiting_approval' then slot end, owed = 3, finished_at = now(),
           planned = '{"read": 9, "added": 5, "changed": 0, "removed": 0}' where sync = $1 returning id
       ) select pg_notify('tailrace_run', id::text) from r`
-    for (let tries = 0; tries < 2000; tries++) {
-      if ((await database.pool.query(sql, [sync, state])).rowCount === 1) return
-      await new Promise((resolve) => setTimeout(resolve, 10))
-    }
-    assert.fail('no run was accepted')
+    await eventually('a run that was accepted', async () => (await database.pool.query(sql, [sync, state])).rowCount === 1)
   }
 
   test('is alive, not ready without Temporal, and says which is missing', async () => {
@@ -151,18 +149,3 @@ describe('tailrace api and the verbs that operate runs', () => {
     assert.match(doctor.stdout, /database +yes .*\ntemporal +NO /)
   })
 })
-
-async function listening(program: Program): Promise<void> {
-  for (let tries = 0; tries < 3000 && !program.stdout().includes('the API listens'); tries++) {
-    assert.equal(program.process.exitCode, null, program.stderr())
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-}
-
-async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()]
-  await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))))
-  const [first = 0, second = 0] = servers.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return [first, second]
-}
