@@ -3,6 +3,7 @@ import type { Destination, DestinationConnector, Source, SourceConnector } from 
 import { destinationConnector, sourceConnector } from '../connectors/registry.ts'
 import { resolveReferences, resolveText, type SecretSources } from './secrets.ts'
 
+/** A source or destination as it is configured: references are unresolved. */
 export interface Endpoint {
   readonly name: string
   readonly connector: string

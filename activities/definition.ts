@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto'
 import type { Column, FieldDescription, Query } from '../connectors/contract.ts'
 import type { SyncSpec } from '../state/spec.ts'
+import type { Endpoint } from './connections.ts'
 
 /** What a run goes by, frozen by prepare: a change of the configuration reaches the next run. References stay unresolved. */
 export interface RunDefinition {
   readonly sync: string
   readonly spec: SyncSpec
-  readonly source: { readonly name: string; readonly connector: string; readonly config: Record<string, unknown> }
-  readonly destination: { readonly name: string; readonly connector: string; readonly config: Record<string, unknown> }
+  readonly source: Endpoint
+  readonly destination: Endpoint
   readonly query: Query
   readonly primaryKey: readonly string[]
   /** Columns that the sync uses, in name order. */

@@ -4,6 +4,7 @@ import { resolve, sep } from 'node:path'
 import type { TSchema } from 'typebox'
 import Value from 'typebox/value'
 import { ConnectorError } from '../connectors/errors.ts'
+import { isObject } from '../connectors/json-object.ts'
 import { isOwnSetting, parseReferences, type Reference } from './references.ts'
 
 export interface SecretSources {
@@ -31,7 +32,7 @@ export async function resolveReferences(
   if (problems.length > 0) throw new ConnectorError('config', problems.join('; '))
   if (schema === undefined) return resolved
   const converted: unknown = Value.Convert(schema, resolved)
-  return isRecord(converted) ? converted : resolved
+  return isObject(converted) ? converted : resolved
 }
 
 /** One string (a notification's address or secret), by the same rules. `name` is how messages call it. */
@@ -60,7 +61,7 @@ async function resolveValue(value: unknown, path: string, sources: SecretSources
     for (const [index, item] of value.entries()) items.push(await resolveValue(item, `${path}.${index}`, sources, problems))
     return items
   }
-  return isRecord(value) ? resolveObject(value, path, sources, problems) : value
+  return isObject(value) ? resolveObject(value, path, sources, problems) : value
 }
 
 async function resolveString(text: string, path: string, sources: SecretSources, problems: string[]): Promise<string> {
@@ -97,7 +98,7 @@ async function readSecretFile({ target, text }: Reference, sources: SecretSource
     if (await isOwnFile(path, sources.env)) return { problem: `${text} is refused: the file holds one of Tailrace's own settings` }
     return await readRegularFile(path, text)
   } catch (error) {
-    const code = isRecord(error) && typeof error['code'] === 'string' ? error['code'] : 'unreadable'
+    const code = isObject(error) && typeof error['code'] === 'string' ? error['code'] : 'unreadable'
     return {
       problem: `${text}: ${code === 'ENOENT' ? 'there is no such file on the worker' : `the file cannot be read on the worker (${code})`}`,
     }
@@ -131,8 +132,4 @@ async function isOwnFile(path: string, env: SecretSources['env']): Promise<boole
 
 function isBelow(path: string, folder: string): boolean {
   return path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
 }

@@ -15,8 +15,6 @@ import { VERSION } from './version.ts'
 
 // Loaded only where OTEL_EXPORTER_OTLP_ENDPOINT is set: whoever traces nothing pays nothing.
 
-export type Tracing = ReturnType<typeof startTracing>
-
 /**
  * Traces from an API call through the workflow to each request to a destination, sent over OTLP/HTTP; the exporter and the sampler
  * read OpenTelemetry's own environment variables. Spans carry names, ids, route patterns and counts: no URLs, no row values, and of

@@ -1,4 +1,4 @@
-import type { Check } from '../../connectors/contract.ts'
+import type { Check, Destination, Source } from '../../connectors/contract.ts'
 import { ConnectorError } from '../../connectors/errors.ts'
 import type { SyncConfiguration } from '../../state/configuration.ts'
 import { answerInspection as store, inspectionInput } from '../../state/inspections.ts'
@@ -7,6 +7,7 @@ import type { Connections, Endpoint } from '../connections.ts'
 import type { Deps } from '../deps.ts'
 import { withAdvice } from '../failure.ts'
 import { defineRun } from '../prepare/define.ts'
+import type { Problem } from '../prepare/validate.ts'
 import { previewSync } from '../plan/preview.ts'
 import type { InspectRequest } from './inspect-request.ts'
 
@@ -29,47 +30,45 @@ export async function answerInspection(
 async function answer(deps: Deps, id: string, request: InspectRequest, signal: AbortSignal): Promise<unknown> {
   switch (request.kind) {
     case 'source-check':
-      return check(async () => (await deps.connections.source(await endpoint(deps, 'Source', request.name))).source.check(signal))
+      return check(async () => (await deps.connections.source(await endpoint(deps, 'Source', request.name))).source, signal)
     case 'destination-check':
-      return check(async () =>
-        (await deps.connections.destination(await endpoint(deps, 'Destination', request.name))).destination.check(signal),
-      )
+      return check(async () => (await deps.connections.destination(await endpoint(deps, 'Destination', request.name))).destination, signal)
     case 'preview':
-      return asProblem(() => previewSync(deps, request.sync, request.limit, signal))
+      return orAdvice<unknown>(
+        () => previewSync(deps, request.sync, request.limit, signal),
+        (problem) => ({ problem }),
+      )
     case 'sync-check':
       return checkSyncs(deps.connections, (await inspectionInput(deps.db, id)) as Record<string, SyncConfiguration>, signal)
   }
 }
 
-async function check(ask: () => Promise<Check>): Promise<Check> {
+/** What the work gives, or what `refused` makes of a connector's error and its advice. */
+async function orAdvice<T>(work: () => Promise<T>, refused: (advice: string) => T): Promise<T> {
   try {
-    return await ask()
+    return await work()
   } catch (error) {
     if (!(error instanceof ConnectorError)) throw error
-    return { ok: false, detail: withAdvice(error) }
+    return refused(withAdvice(error))
   }
 }
 
-async function asProblem(ask: () => Promise<unknown>): Promise<unknown> {
-  try {
-    return await ask()
-  } catch (error) {
-    if (!(error instanceof ConnectorError)) throw error
-    return { problem: withAdvice(error) }
-  }
+function check(open: () => Promise<Source | Destination>, signal: AbortSignal): Promise<Check> {
+  return orAdvice(
+    async () => (await open()).check(signal),
+    (detail) => ({ ok: false, detail }),
+  )
 }
 
 async function checkSyncs(connections: Connections, syncs: Record<string, SyncConfiguration>, signal: AbortSignal): Promise<SyncProblem[]> {
   const problems: SyncProblem[] = []
   for (const [sync, configuration] of Object.entries(syncs)) {
-    try {
-      const defined = await defineRun(connections, sync, configuration, signal)
-      problems.push(...defined.problems.map((problem) => ({ level: 'error' as const, sync, ...problem })))
-      problems.push(...defined.warnings.map((warning) => ({ level: 'warning' as const, sync, ...warning })))
-    } catch (error) {
-      if (!(error instanceof ConnectorError)) throw error
-      problems.push({ level: 'error', sync, pointer: '', message: withAdvice(error) })
-    }
+    const found = await orAdvice<{ problems: Problem[]; warnings: Problem[] }>(
+      () => defineRun(connections, sync, configuration, signal),
+      (message) => ({ problems: [{ pointer: '', message }], warnings: [] }),
+    )
+    problems.push(...found.problems.map((problem) => ({ level: 'error' as const, sync, ...problem })))
+    problems.push(...found.warnings.map((warning) => ({ level: 'warning' as const, sync, ...warning })))
   }
   return problems
 }

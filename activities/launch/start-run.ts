@@ -5,18 +5,13 @@ import {
   type Client,
   type WorkflowExecutionDescription,
 } from '@temporalio/client'
-import type pg from 'pg'
 import { loadSync } from '../../state/configuration.ts'
 import { endRun, noteStarted, unbegunRun } from '../../state/run-row.ts'
+import type { Deps } from '../deps.ts'
 import { effect } from '../failpoints.ts'
-import type { Journal } from '../journal.ts'
 
-export interface LaunchDeps {
-  readonly db: pg.Pool
-  readonly client: Client
-  readonly taskQueue: string
-  readonly journal: Journal
-}
+/** What starting runs and asking Temporal needs: no sources, no destinations. */
+export type LaunchDeps = Omit<Deps, 'connections'>
 
 const CLOSING_TRIES = 10
 const CLOSING_PAUSE_MS = 150

@@ -1,6 +1,6 @@
-import { distance } from 'fastest-levenshtein'
 import type { Column, Destination, FieldDescription, ObjectDescription } from '../../connectors/contract.ts'
 import { ConnectorError } from '../../connectors/errors.ts'
+import { nearestFirst } from '../../connectors/nearest.ts'
 import type { SyncSpec } from '../../state/spec.ts'
 import { compileMapping } from '../plan/map.ts'
 import { escapePointer } from '../references.ts'
@@ -81,7 +81,7 @@ function missingRequired(spec: SyncSpec, fields: readonly FieldDescription[]): P
 
 /** The nearest few names first; all of them when they are few. */
 function theRest(lead: string, names: readonly string[], wanted: string): string {
-  const near = [...names].sort((a, b) => distance(a, wanted) - distance(b, wanted))
+  const near = nearestFirst(wanted, names)
   const shown = near.length <= 12 ? near : near.slice(0, 5)
   return shown.length === 0 ? 'it has none' : `${lead} ${shown.join(', ')}${shown.length < near.length ? ', …' : ''}`
 }

@@ -1,4 +1,5 @@
 import { stringify } from 'yaml'
+import { isObject } from '../../connectors/json-object.ts'
 import { SPECS, type Kind } from '../../state/spec.ts'
 import { dbtExposures } from '../config/dbt-exposures.ts'
 import type { Environment } from '../environment.ts'
@@ -36,9 +37,9 @@ async function listAll(client: ApiClient, collection: string): Promise<Record<st
   const all: Record<string, unknown>[] = []
   for (let cursor: string | null = ''; cursor !== null;) {
     const page: unknown = await client.get(`/v1/${collection}?limit=500${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}`)
-    if (!isRecord(page) || !Array.isArray(page['data']))
+    if (!isObject(page) || !Array.isArray(page['data']))
       throw new CliError(EXIT.failed, `The API's list of ${collection} has a shape that this CLI does not know.`)
-    all.push(...page['data'].filter(isRecord))
+    all.push(...page['data'].filter(isObject))
     cursor = typeof page['next'] === 'string' ? page['next'] : null
   }
   return all
@@ -48,8 +49,4 @@ async function listAll(client: ApiClient, collection: string): Promise<Record<st
 function asDocument(kind: Kind, { name, ...rest }: Record<string, unknown>): Record<string, unknown> {
   const known = Object.keys(SPECS[kind].properties).filter((key) => rest[key] !== undefined)
   return { kind, name, ...Object.fromEntries(known.map((key) => [key, rest[key]])) }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -3,7 +3,8 @@ import type { Environment } from '../environment.ts'
 import { apiClient } from './api-client.ts'
 import { asking, loadConfiguration, locate, problemLine, refuseProblems } from './configuration.ts'
 import { EXIT, type ExitCode } from './exit.ts'
-import { readPlanAnswer, type PlanAnswer } from './plan-answer.ts'
+import { PlanAnswer } from './plan-answer.ts'
+import { readAnswer } from './run-answers.ts'
 
 interface Options {
   readonly prune?: boolean
@@ -29,7 +30,7 @@ async function send(verb: 'plan' | 'apply', path: string, options: Options, env:
   const { documents, problems } = await loadConfiguration(path)
   refuseProblems(problems, [], json)
   const body = { documents: documents.map(({ value }) => value), prune: options.prune ?? false }
-  const answer = readPlanAnswer(await asking(documents, json, () => apiClient(env).post(`/v1/config/${verb}`, body)))
+  const answer = readAnswer(PlanAnswer, await asking(documents, json, () => apiClient(env).post(`/v1/config/${verb}`, body)))
   const warnings = locate(answer.warnings, documents)
   if (json) process.stdout.write(`${JSON.stringify({ ...answer, warnings }, null, 2)}\n`)
   else {

@@ -1,3 +1,4 @@
+import { isObject } from '../../connectors/json-object.ts'
 import { nearestNames } from './nearest.ts'
 
 /** Pure: what a dbt manifest (`target/manifest.json`, versions 4 to 12) says of one model. */
@@ -26,7 +27,7 @@ interface DbtTest {
 
 /** `wanted` is a model's name, or its unique id where packages share a name. */
 export function findDbtModel(manifest: unknown, wanted: string): DbtModel | { readonly wrong: string } {
-  const nodes = recordsIn(isRecord(manifest) ? manifest['nodes'] : null)
+  const nodes = recordsIn(isObject(manifest) ? manifest['nodes'] : null)
   const models = nodes.filter(([, node]) => node['resource_type'] === 'model')
   const found = models.filter(([id, node]) => node['name'] === wanted || id === wanted)
   const [model] = found
@@ -63,7 +64,7 @@ export function missingKeyTests({ tests }: DbtModel, primaryKey: readonly string
 function relationOf(node: Record<string, unknown>): string | null {
   const given = textOf(node['relation_name'])
   if (given !== null) return given
-  if (isRecord(node['config']) && node['config']['materialized'] === 'ephemeral') return null
+  if (isObject(node['config']) && node['config']['materialized'] === 'ephemeral') return null
   const parts = [node['database'], node['schema'], node['alias'] ?? node['name']].map(textOf)
   return parts.flatMap((part) => (part === null || part === '' ? [] : [`"${part.replaceAll('"', '""')}"`])).join('.')
 }
@@ -71,13 +72,13 @@ function relationOf(node: Record<string, unknown>): string | null {
 /** A generic test of a model as a whole: one that is turned off, or looks at some rows only, proves nothing. */
 function testOf(node: Record<string, unknown>, model: string): DbtTest[] {
   const metadata = node['test_metadata']
-  if (node['resource_type'] !== 'test' || !isRecord(metadata)) return []
-  const dependsOn = isRecord(node['depends_on']) ? node['depends_on']['nodes'] : null
+  if (node['resource_type'] !== 'test' || !isObject(metadata)) return []
+  const dependsOn = isObject(node['depends_on']) ? node['depends_on']['nodes'] : null
   const attached = textOf(node['attached_node'])
   if (attached === null ? !(Array.isArray(dependsOn) && dependsOn.length === 1 && dependsOn[0] === model) : attached !== model) return []
-  const config = isRecord(node['config']) ? node['config'] : {}
+  const config = isObject(node['config']) ? node['config'] : {}
   if (config['enabled'] === false || textOf(config['where']) !== null) return []
-  const given = isRecord(metadata['kwargs']) ? metadata['kwargs'] : {}
+  const given = isObject(metadata['kwargs']) ? metadata['kwargs'] : {}
   const combination = given['combination_of_columns']
   if (metadata['name'] === 'unique_combination_of_columns' && Array.isArray(combination))
     return [{ test: 'unique', columns: combination.map((name) => String(name).toLowerCase()) }]
@@ -87,13 +88,9 @@ function testOf(node: Record<string, unknown>, model: string): DbtTest[] {
 }
 
 function recordsIn(value: unknown): [string, Record<string, unknown>][] {
-  return isRecord(value) ? Object.entries(value).flatMap(([key, entry]) => (isRecord(entry) ? [[key, entry]] : [])) : []
+  return isObject(value) ? Object.entries(value).flatMap(([key, entry]) => (isObject(entry) ? [[key, entry]] : [])) : []
 }
 
 function textOf(value: unknown): string | null {
   return typeof value === 'string' ? value : null
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

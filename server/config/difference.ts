@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { escapePointer } from '../../activities/references.ts'
+import { isObject } from '../../connectors/json-object.ts'
 
 /** What changes at one place; `before` or `after` is absent where there is nothing. Configuration holds references, no secrets. */
 export interface PathChange {
@@ -11,7 +12,7 @@ export interface PathChange {
 /** The places where two JSON values differ; lists are compared as a whole. Pure. */
 export function differences(before: unknown, after: unknown, pointer = ''): PathChange[] {
   if (isDeepStrictEqual(before, after)) return []
-  if (!isMapping(before) || !isMapping(after)) {
+  if (!isObject(before) || !isObject(after)) {
     return [{ pointer, ...(before === undefined ? {} : { before }), ...(after === undefined ? {} : { after }) }]
   }
   const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort()
@@ -20,8 +21,4 @@ export function differences(before: unknown, after: unknown, pointer = ''): Path
 
 function own(value: Readonly<Record<string, unknown>>, key: string): unknown {
   return Object.hasOwn(value, key) ? value[key] : undefined
-}
-
-function isMapping(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

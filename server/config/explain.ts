@@ -1,5 +1,6 @@
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import { escapePointer, hasReference } from '../../activities/references.ts'
+import { isObject } from '../../connectors/json-object.ts'
 import type { Issue } from './finding.ts'
 import { didYouMean } from './nearest.ts'
 
@@ -170,9 +171,5 @@ function branchesOf(schema: unknown): Record<string, unknown>[] {
 }
 
 function recordOf(value: unknown): Record<string, unknown> {
-  return isRecord(value) ? value : {}
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
+  return isObject(value) ? value : {}
 }

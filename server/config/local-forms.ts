@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { isObject } from '../../connectors/json-object.ts'
 import { findDbtModel, type DbtModel } from './dbt.ts'
 import type { Issue } from './finding.ts'
 import { didYouMean } from './nearest.ts'
@@ -23,7 +24,7 @@ const UNREADABLE = 'unreadable'
  * given back as they are. `file` is the document's own; paths are relative to its folder.
  */
 export async function resolveLocalForms(document: unknown, file: string, manifests: Manifests): Promise<Resolved> {
-  if (!isRecord(document) || document['kind'] !== 'Model') return { document, issues: [], dbt: null }
+  if (!isObject(document) || document['kind'] !== 'Model') return { document, issues: [], dbt: null }
   const { sqlFile, dbt, ...rest } = document
   if (sqlFile === undefined && dbt === undefined) return { document, issues: [], dbt: null }
   const given = ['sql', 'sqlFile', 'table', 'dbt'].filter((key) => document[key] !== undefined)
@@ -58,7 +59,7 @@ interface Found {
 
 async function resolveDbt(dbt: unknown, file: string, manifests: Manifests): Promise<Found> {
   const wrong = (message: string, pointer = '/dbt'): Found => ({ model: null, issues: [{ pointer, message }] })
-  if (!isRecord(dbt) || typeof dbt['manifest'] !== 'string' || typeof dbt['model'] !== 'string') {
+  if (!isObject(dbt) || typeof dbt['manifest'] !== 'string' || typeof dbt['model'] !== 'string') {
     return wrong('must be a mapping with the texts "manifest" and "model"')
   }
   const unknown = Object.keys(dbt).find((key) => key !== 'manifest' && key !== 'model')
@@ -76,9 +77,5 @@ async function resolveDbt(dbt: unknown, file: string, manifests: Manifests): Pro
 }
 
 function codeOf(error: unknown): string {
-  return isRecord(error) && typeof error['code'] === 'string' ? error['code'] : 'unreadable'
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return isObject(error) && typeof error['code'] === 'string' ? error['code'] : 'unreadable'
 }

@@ -1,21 +1,17 @@
 import { distance } from 'fastest-levenshtein'
+import { nearestFirst } from '../../connectors/nearest.ts'
 
 const SHOWN = 5
 
 /** `; did you mean "x"?`, or nothing when no name is near. */
 export function didYouMean(name: string, names: Iterable<string>): string {
-  const [near] = byDistance(name, names)
+  const [near] = nearestFirst(name, names)
   if (near === undefined || distance(name.toLowerCase(), near.toLowerCase()) > Math.max(2, Math.floor(name.length / 3))) return ''
   return `; did you mean "${near}"?`
 }
 
 /** The names there are, nearest first, cut when they are many. */
 export function nearestNames(name: string, names: Iterable<string>): string {
-  const sorted = byDistance(name, names)
+  const sorted = nearestFirst(name, names)
   return sorted.slice(0, SHOWN).join(', ') + (sorted.length > SHOWN ? ', …' : '')
-}
-
-function byDistance(name: string, names: Iterable<string>): string[] {
-  const wanted = name.toLowerCase()
-  return [...names].sort((a, b) => distance(wanted, a.toLowerCase()) - distance(wanted, b.toLowerCase()) || (a < b ? -1 : 1))
 }

@@ -63,7 +63,7 @@ test('a destination that takes any field is asked for none', () => {
 test('a column that the model does not have: the ones it has, the nearest first', () => {
   assert.deepEqual(problems({ fields: { email: 'emial', firstname: { template: '{{ first_nam }} {{ id }}' } } }), [
     { pointer: '/fields', message: 'the model has no column emial; it has email, id, active, first_name' },
-    { pointer: '/fields', message: 'the model has no column first_nam; it has first_name, id, active, email' },
+    { pointer: '/fields', message: 'the model has no column first_nam; it has first_name, active, id, email' },
   ])
   assert.deepEqual(problems({}, { primaryKey: ['ID', 'email'] }), [
     { pointer: '/primaryKey', message: 'the model has no column ID; it has id, email, active, first_name' },
