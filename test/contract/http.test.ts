@@ -7,6 +7,7 @@ import { openHttp, type Http, type HttpRequest } from '../../connectors/http.ts'
 import { connectorError, countingGate } from './destination-fixture.ts'
 
 const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'
+const LONG = 'a line of a long answer\n'.repeat(100_000)
 
 /** A raw server: `answer` sees the n-th request (1-based, over all connections) and its socket. */
 class RawServer {
@@ -140,6 +141,47 @@ describe('http', { timeout: 60_000 }, () => {
       await using server = new RawServer((socket) => socket.end(answer))
       await using http = open(await server.url(), { maxResponseBytes: 10_000 })
       assert.equal((await connectorError(http.request(post()))).kind, 'in_doubt', answer.slice(0, 60))
+    }
+  })
+
+  it('a long answer is handed over a chunk a turn of the event loop: 2 MB of CSV at once held a worker up for 60 ms', async () => {
+    await using server = new RawServer((socket) => {
+      socket.write(`HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${LONG.length.toString(16)}\r\n`)
+      socket.write(`${LONG}\r\n0\r\n\r\n`)
+    })
+    await using http = open(await server.url())
+    let turn = 0
+    let nextTurn = setImmediate(function count() {
+      turn++
+      nextTurn = setImmediate(count)
+    })
+    const turns: number[] = []
+    let bytes = 0
+    await http.request(
+      post({
+        receive: (chunk) => {
+          bytes += chunk.length
+          turns.push(turn)
+        },
+      }),
+    )
+    clearImmediate(nextTurn)
+    assert.equal(bytes, LONG.length)
+    assert.ok(turns.length > 10)
+    assert.equal(new Set(turns).size, turns.length)
+  })
+
+  it('a long answer that ends with its connection, or breaks off in the middle: undici ended the process where it was paused', async () => {
+    await using server = new RawServer((socket, n) => {
+      if (n % 2 === 0) socket.end(`HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n${LONG}`)
+      else socket.write(`HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nffffffff\r\n${LONG}`, () => socket.resetAndDestroy())
+    })
+    await using http = open(await server.url())
+    for (let n = 1; n <= 10; n++) {
+      let bytes = 0
+      const answer = http.request(post({ receive: (chunk) => void (bytes += chunk.length) }))
+      if (n % 2 === 1) assert.equal((await connectorError(answer)).kind, 'in_doubt')
+      else assert.deepEqual([(await answer).status, bytes], [200, LONG.length])
     }
   })
 
