@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { decodeCursor, encodeCursor } from './cursor.ts'
+import type { PlanCounts } from './staging.ts'
 
 export const RUN_STATES = [
   'queued',
@@ -19,14 +20,7 @@ export function isEnded(state: RunState): boolean {
   return state === 'succeeded' || state === 'partial' || state === 'failed' || state === 'cancelled'
 }
 
-export interface RunCounts {
-  readonly read: number
-  readonly unchanged: number
-  readonly added: number
-  readonly changed: number
-  readonly removed: number
-  readonly retried: number
-  readonly invalid: number
+export interface RunCounts extends PlanCounts {
   readonly owed: number
   readonly delivered: number
   readonly skipped: number
@@ -64,11 +58,9 @@ from run r left join lateral (
   from batch b where b.run = r.id and b.plan = r.plan and b.phase <> 'invalid' and b.state <> 'split' and not r.dry_run
 ) c on true`
 
-type Planned = Partial<Record<'read' | 'unchanged' | 'added' | 'changed' | 'removed' | 'retried' | 'invalid', number>>
-
 type Selected = Omit<RunRow, 'counts'> &
   Pick<RunCounts, 'owed' | 'delivered' | 'skipped' | 'rejected' | 'inDoubt'> & {
-    readonly planned: Planned | null
+    readonly planned: Partial<PlanCounts> | null
     readonly createdAt: string
   }
 

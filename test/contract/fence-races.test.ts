@@ -11,6 +11,7 @@ import {
   blocked,
   child,
   claim,
+  doubts,
   inFlight,
   newRun,
   openState,
@@ -19,6 +20,7 @@ import {
   RECORDS,
   settlement,
   staged,
+  stateNames,
   WEBHOOK,
 } from './state-fixture.ts'
 
@@ -27,17 +29,6 @@ before(async () => {
   db = await openState()
 })
 after(() => db.drop())
-
-const states = async (run: string) =>
-  (await db.pool.query<{ state: string; heir: string | null }>('select state, heir from batch where run = $1 order by seq, id', [run])).rows
-const stateNames = async (run: string) => (await states(run)).map(({ state }) => state)
-const doubts = async (sync: string) =>
-  (
-    await db.pool.query<{ key: Buffer; ms: number }>(
-      'select key, extract(epoch from not_before - clock_timestamp())::float8 * 1000 as ms from doubt where sync = $1 order by key',
-      [sync],
-    )
-  ).rows.map(({ key, ms }) => ({ key: key.toString(), ms }))
 
 // The settle of an old worker was under way when the new run closed the batches: it waited for that statement, but did not see
 // the child that the statement left. The doubt of that child was lost for the whole run.
@@ -53,9 +44,12 @@ test('a child that a statement under way leaves behind is closed as well', async
     await blocked(db.pool)
     await worker.commit()
     const { inherited } = await activating
-    assert.deepEqual([inherited, ...(await stateNames(run))], options === WEBHOOK ? [1, 'settled', 'planned'] : [0, 'settled', 'doubt'])
     assert.deepEqual(
-      (await doubts(sync)).map(({ key }) => key),
+      [inherited, ...(await stateNames(db.pool, run))],
+      options === WEBHOOK ? [1, 'settled', 'planned'] : [0, 'settled', 'doubt'],
+    )
+    assert.deepEqual(
+      (await doubts(db.pool, sync)).map(({ key }) => key),
       options === WEBHOOK ? [] : ['b'],
     )
   }
@@ -70,7 +64,7 @@ test('a claim that waits behind the swap finds the batch closed', async () => {
   await blocked(db.pool)
   await worker.commit()
   await activating
-  assert.deepEqual(await stateNames(run), ['doubt'])
+  assert.deepEqual(await stateNames(db.pool, run), ['doubt'])
 })
 
 test('swapping the active run under fire: whatever was claimed is settled or in doubt, and nothing of the old run works afterwards', async () => {

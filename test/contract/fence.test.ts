@@ -14,6 +14,7 @@ import {
   BASELINE,
   child,
   claim,
+  doubts,
   newRun,
   newSync,
   NO_BOOKS,
@@ -25,6 +26,8 @@ import {
   settlement,
   snapshot,
   staged,
+  stateNames,
+  states,
   WEBHOOK,
 } from './state-fixture.ts'
 
@@ -33,17 +36,6 @@ before(async () => {
   db = await openState()
 })
 after(() => db.drop())
-
-const states = async (run: string) =>
-  (await db.pool.query<{ state: string; heir: string | null }>('select state, heir from batch where run = $1 order by seq, id', [run])).rows
-const stateNames = async (run: string) => (await states(run)).map(({ state }) => state)
-const doubts = async (sync: string) =>
-  (
-    await db.pool.query<{ key: Buffer; ms: number }>(
-      'select key, extract(epoch from not_before - clock_timestamp())::float8 * 1000 as ms from doubt where sync = $1 order by key',
-      [sync],
-    )
-  ).rows.map(({ key, ms }) => ({ key: key.toString(), ms }))
 
 test('older batches: unclaimed ones are discarded, claimed ones become doubt until the lost request is over', async () => {
   const { sync, run, ids } = await published(db.pool, [staged(0, { a: 1, b: 1 }), staged(1, { c: 1 }), staged(2, { d: 1 })], {
@@ -55,8 +47,8 @@ test('older batches: unclaimed ones are discarded, claimed ones become doubt unt
   assert.ok(await settleBatch(db.pool, settlement(sync, await claim(db.pool, settled))))
   const next = await newRun(db.pool, sync)
   assert.deepEqual(await activate(db.pool, next, sync), { inherited: 0 })
-  assert.deepEqual(await stateNames(run), ['doubt', 'settled', 'discarded'])
-  const owed = await doubts(sync)
+  assert.deepEqual(await stateNames(db.pool, run), ['doubt', 'settled', 'discarded'])
+  const owed = await doubts(db.pool, sync)
   assert.deepEqual(
     owed.map(({ key }) => key),
     ['a', 'b'],
@@ -70,7 +62,7 @@ test('a lost request that is long over can be looked at now', async () => {
   await claim(db.pool, ids[0] ?? 0)
   await db.pool.query(`update batch set sent_at = sent_at - interval '1 hour'`)
   await activate(db.pool, await newRun(db.pool, sync), sync)
-  const [owed] = await doubts(sync)
+  const [owed] = await doubts(db.pool, sync)
   assert.ok(owed && owed.ms <= 0)
 })
 
@@ -79,7 +71,7 @@ test('of two doubts about one key the later end counts', async () => {
   await db.pool.query(`insert into doubt values ($1, 'a', clock_timestamp() + interval '1 hour')`, [sync])
   await claim(db.pool, ids[0] ?? 0)
   await activate(db.pool, await newRun(db.pool, sync), sync)
-  assert.ok(((await doubts(sync))[0]?.ms ?? 0) > 3_000_000)
+  assert.ok(((await doubts(db.pool, sync))[0]?.ms ?? 0) > 3_000_000)
 })
 
 test('the match values of what was sent are kept, because a lost request may still write under them', async () => {
@@ -96,7 +88,7 @@ test('what cannot be read back is inherited verbatim by the next run that delive
   const first = await newRun(db.pool, sync, WEBHOOK)
   assert.deepEqual(await activate(db.pool, first, sync), { inherited: 1 })
   assert.deepEqual(await activate(db.pool, first, sync), { inherited: 1 }, 'repeatable')
-  assert.deepEqual(await states(run), [
+  assert.deepEqual(await states(db.pool, run), [
     { state: 'sending', heir: first },
     { state: 'discarded', heir: null },
   ])
@@ -108,8 +100,8 @@ test('what cannot be read back is inherited verbatim by the next run that delive
   assert.ok(await releaseBatch(db.pool, again, { applied: 'no', waitMs: 0 }))
   const second = await newRun(db.pool, sync, WEBHOOK)
   assert.deepEqual(await activate(db.pool, second, sync), { inherited: 1 })
-  assert.deepEqual((await states(run))[0], { state: 'planned', heir: second })
-  assert.deepEqual(await doubts(sync), [])
+  assert.deepEqual((await states(db.pool, run))[0], { state: 'planned', heir: second })
+  assert.deepEqual(await doubts(db.pool, sync), [])
 })
 
 test('a new generation does not inherit: those records are other records now', async () => {
@@ -118,7 +110,7 @@ test('a new generation does not inherit: those records are other records now', a
   await db.pool.query('update sync_state set generation = 2 where sync = $1', [sync])
   const next = await newRun(db.pool, sync, { ...WEBHOOK, generation: 2 })
   assert.deepEqual(await activate(db.pool, next, sync), { inherited: 0 })
-  assert.deepEqual(await stateNames(run), ['doubt'])
+  assert.deepEqual(await stateNames(db.pool, run), ['doubt'])
 })
 
 // The sync was given another webhook while a request to the first one was in doubt: the second one got the old batch, and then all anew.
@@ -127,25 +119,25 @@ test('a run about other records does not inherit: what was meant for another des
   await claim(db.pool, ids[0] ?? 0)
   const next = await newRun(db.pool, sync, { ...WEBHOOK, baselineId: 'others' })
   assert.deepEqual(await activate(db.pool, next, sync, 'delivers', 'others'), { inherited: 0 })
-  assert.deepEqual(await stateNames(run), ['doubt'])
+  assert.deepEqual(await stateNames(db.pool, run), ['doubt'])
 })
 
 test('a run that adopts sends nothing, so it inherits nothing', async () => {
   const { sync, run, ids } = await published(db.pool, [staged(0, { a: 1 })], WEBHOOK)
   await claim(db.pool, ids[0] ?? 0)
   assert.deepEqual(await activate(db.pool, await newRun(db.pool, sync, WEBHOOK), sync, 'adopts'), { inherited: 0 })
-  assert.deepEqual(await stateNames(run), ['doubt'])
+  assert.deepEqual(await stateNames(db.pool, run), ['doubt'])
 })
 
 test('a dry run leaves older batches as they are; the next run closes them, and nobody can claim them meanwhile', async () => {
   const { sync, run, ids } = await published(db.pool, [staged(0, { a: 1 }), staged(1, { b: 1 })])
   const claimed = await claim(db.pool, ids[0] ?? 0)
   await activate(db.pool, await newRun(db.pool, sync, { dryRun: true }), sync, 'looks')
-  assert.deepEqual(await stateNames(run), ['sending', 'planned'])
+  assert.deepEqual(await stateNames(db.pool, run), ['sending', 'planned'])
   assert.equal(await settleBatch(db.pool, settlement(sync, claimed)), false)
   assert.equal(await claimBatch(db.pool, { id: ids[1] ?? 0, attempt: 0 }, ACCOUNT), null)
   await activate(db.pool, await newRun(db.pool, sync), sync)
-  assert.deepEqual(await stateNames(run), ['doubt', 'discarded'])
+  assert.deepEqual(await stateNames(db.pool, run), ['doubt', 'discarded'])
 })
 
 // A dry run with `verify` marks all it plans as to be read back; the next run took that for sent and put every key in doubt. At a
@@ -164,9 +156,9 @@ test('what was never claimed is discarded, even if it was to be read back first'
     await stageBatches(db.pool, run, randomUUID(), [staged(0, { z: 1 }, { doubtful: true })])
     await db.pool.query(`insert into doubt values ($1, 'a', clock_timestamp())`, [sync])
     assert.deepEqual(await activate(db.pool, await newRun(db.pool, sync, WEBHOOK), sync), { inherited: 0 })
-    assert.deepEqual(await stateNames(run), ['discarded', 'discarded'])
+    assert.deepEqual(await stateNames(db.pool, run), ['discarded', 'discarded'])
     assert.deepEqual(
-      (await doubts(sync)).map(({ key }) => key),
+      (await doubts(db.pool, sync)).map(({ key }) => key),
       ['a'],
       'what made it doubtful stays on the books, and nothing else comes there',
     )
@@ -178,9 +170,9 @@ test('doubt that a claim left stays doubt: given back, or handed on to halves th
   await releaseBatch(db.pool, await claim(db.pool, ids[0] ?? 0), { applied: 'unknown', waitMs: 0 })
   assert.ok(await splitBatch(db.pool, await claim(db.pool, ids[1] ?? 0), [child({ b: 1 }, { doubtful: true }), child({ c: 1 })]))
   await activate(db.pool, await newRun(db.pool, sync), sync)
-  assert.deepEqual(await stateNames(run), ['doubt', 'split', 'doubt', 'discarded'])
+  assert.deepEqual(await stateNames(db.pool, run), ['doubt', 'split', 'doubt', 'discarded'])
   assert.deepEqual(
-    (await doubts(sync)).map(({ key }) => key),
+    (await doubts(db.pool, sync)).map(({ key }) => key),
     ['a', 'b'],
   )
 })

@@ -167,6 +167,20 @@ export async function snapshot(db: pg.Pool, sync: string): Promise<unknown> {
   return found
 }
 
+/** A run's batches, in order. */
+export const states = async (db: pg.Pool, run: string) =>
+  (await db.query<{ state: string; heir: string | null }>('select state, heir from batch where run = $1 order by seq, id', [run])).rows
+export const stateNames = async (db: pg.Pool, run: string) => (await states(db, run)).map(({ state }) => state)
+
+/** Keys in doubt, and for how many milliseconds they have to be left alone. */
+export const doubts = async (db: pg.Pool, sync: string) =>
+  (
+    await db.query<{ key: Buffer; ms: number }>(
+      'select key, extract(epoch from not_before - clock_timestamp())::float8 * 1000 as ms from doubt where sync = $1 order by key',
+      [sync],
+    )
+  ).rows.map(({ key, ms }) => ({ key: key.toString(), ms }))
+
 /** A pool of one connection inside a transaction: what runs on it is not committed until `commit`. */
 export async function inFlight(db: TestDatabase): Promise<{ pool: pg.Pool; commit(): Promise<void> }> {
   const pool = openDatabase(db.url, { max: 1 })
