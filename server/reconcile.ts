@@ -126,7 +126,8 @@ class Pruning {
 async function reconcile(deps: ReconcileDeps): Promise<void> {
   for (const run of await startedRuns(deps.db)) await endTerminatedRun(deps, run)
   await startWaiting(deps)
-  await repairSchedules(deps, await syncSchedules(deps.db))
+  for (const { sync, error } of await repairSchedules(deps, await syncSchedules(deps.db)))
+    deps.log.warn({ err: error, sync }, 'Temporal refuses the schedule of this sync: correct its configuration')
 }
 
 /** Runs that were accepted and never started, runs whose turn has come, and what is to be told. */

@@ -19,9 +19,13 @@ let turn = 0
 
 /**
  * Makes Temporal's schedules those of the configuration: creates, changes, pauses and deletes, and puts back what somebody changed by
- * hand. A schedule starts the launcher, whose own id gets a time suffix; the run itself is always `sync/<name>`. Repeatable.
+ * hand. A schedule starts the launcher, whose own id gets a time suffix; the run itself is always `sync/<name>`. Repeatable. Gives those
+ * that Temporal refuses; they hold up no other.
  */
-export async function repairSchedules(deps: LaunchDeps, syncs: readonly { name: string; schedule: Schedule | null }[]): Promise<void> {
+export async function repairSchedules(
+  deps: LaunchDeps,
+  syncs: readonly { name: string; schedule: Schedule | null }[],
+): Promise<readonly RefusedSchedule[]> {
   const wanted = new Map(syncs.flatMap(({ name, schedule }) => (schedule && !('after' in schedule) ? [[name, schedule] as const] : [])))
   const known = await knownSchedules(deps.db)
   const there = new Set<string>()
@@ -32,15 +36,29 @@ export async function repairSchedules(deps: LaunchDeps, syncs: readonly { name: 
     else await deleteSchedule(deps, name)
   }
   const kept: [string, Timed, KnownSchedule][] = []
+  const refused: RefusedSchedule[] = []
   for (const [name, schedule] of wanted) {
     const before = known.get(name)
     if (there.has(name) && before?.made === fingerprint(deps, schedule)) kept.push([name, schedule, before])
     else {
-      const shown = shownAs(await makeSchedule(deps, name, schedule, false))
-      await noteSchedule(deps.db, name, { made: fingerprint(deps, schedule), shown })
+      const made = await makeSchedule(deps, name, schedule, false).catch(refusal)
+      if (made instanceof Error) refused.push({ sync: name, error: made })
+      else await noteSchedule(deps.db, name, { made: fingerprint(deps, schedule), shown: shownAs(made) })
     }
   }
   for (const [name, schedule, before] of nextOf(kept)) await repairSchedule(deps, name, schedule, before)
+  return refused
+}
+
+export interface RefusedSchedule {
+  readonly sync: string
+  readonly error: Error
+}
+
+/** The SDK's word for a schedule that the server does not take, and JavaScript's for a time zone that it does not know. */
+function refusal(error: unknown): Error {
+  if (error instanceof TypeError || error instanceof RangeError) return error
+  throw error
 }
 
 /** The receiver of a sync is gone for good: its schedule pauses until a run gets through. */
@@ -79,7 +97,7 @@ async function makeSchedule(deps: LaunchDeps, name: string, schedule: Timed, gon
     spec:
       'every' in schedule
         ? { intervals: [{ every: durationMs(schedule.every), offset: offsetMs(name, durationMs(schedule.every)) }] }
-        : { cronExpressions: [schedule.cron], timezone: schedule.timezone ?? 'UTC' },
+        : { cronExpressions: [schedule.cron], timezone: zoneOf(schedule.timezone ?? 'UTC') },
     action: { type: 'startWorkflow', workflowType: 'launch', workflowId: `launch/${name}`, taskQueue: deps.taskQueue, args: [name] },
     policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: CATCHUP_WINDOW },
     state: { paused },
@@ -91,6 +109,11 @@ async function makeSchedule(deps: LaunchDeps, name: string, schedule: Timed, gon
     await deps.client.schedule.create({ ...options, scheduleId: handle.scheduleId })
   }
   return handle.describe()
+}
+
+/** By its own name: Temporal knows neither `europe/berlin` nor every name of old, which JavaScript takes. */
+function zoneOf(timezone: string): string {
+  return new Intl.DateTimeFormat('en', { timeZone: timezone }).resolvedOptions().timeZone
 }
 
 /** Spread over the interval by the sync's name: a thousand hourly syncs must not all start on the hour. Whole seconds. */
@@ -116,7 +139,7 @@ function shownAs({ spec, action, policies }: ScheduleDescription): string {
 }
 
 /** Bump when the way from a sync's schedule to Temporal's changes, and when the SDK shows schedules differently. */
-const SCHEDULE_VERSION = 2
+const SCHEDULE_VERSION = 3
 
 function fingerprint(deps: LaunchDeps, schedule: Schedule): string {
   return hash([SCHEDULE_VERSION, schedule, deps.taskQueue])

@@ -58,8 +58,15 @@ function asProblem(error: unknown): Problem {
   if (databaseAway(error)) {
     return new Problem({ status: 503, code: 'database_away', detail: 'the state database does not answer; try again', cause: error })
   }
-  const state = dataException(error)
-  if (state !== null) {
+  const state = sqlState(error)
+  if (state === UNDEFINED_TABLE || state === UNDEFINED_COLUMN)
+    return new Problem({
+      status: 503,
+      code: 'schema',
+      detail: 'the state database lacks tables of this version: run `tailrace migrate`',
+      cause: error,
+    })
+  if (state.startsWith(DATA_EXCEPTION)) {
     const detail = `a text of the request holds a character that cannot be stored, or a number is out of range (SQLSTATE ${state})`
     return new Problem({ status: 400, code: 'validation', detail, errors: [{ pointer: '', message: detail }] })
   }
@@ -93,10 +100,14 @@ function refusal({ code, statusCode = 400 }: FastifyError): Problem {
   }
 }
 
-/** PostgreSQL's class 22: a value that it was given is none that it can take, and those come from the request. NUL in a text, for one. */
-function dataException(error: unknown): string | null {
-  const code = error instanceof Error && 'severity' in error && 'code' in error ? String(error.code) : ''
-  return code.startsWith('22') ? code : null
+/** A class: a value that PostgreSQL was given is none that it can take, and those come from the request. NUL in a text, for one. */
+const DATA_EXCEPTION = '22'
+const UNDEFINED_TABLE = '42P01'
+const UNDEFINED_COLUMN = '42703'
+
+/** Empty for what PostgreSQL did not say. */
+function sqlState(error: unknown): string {
+  return error instanceof Error && 'severity' in error && 'code' in error ? String(error.code) : ''
 }
 
 function isFastifyError(error: unknown): error is FastifyError {

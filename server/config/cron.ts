@@ -21,7 +21,7 @@ const SHORTHANDS = ['@hourly', '@daily', '@midnight', '@weekly', '@monthly', '@y
 /** What is wrong with a cron line of five fields, or null. What passes is understood by Temporal's schedules. Pure. */
 export function cronProblem(text: string): string | null {
   const line = text.trim()
-  if (line.startsWith('@')) return SHORTHANDS.includes(line.toLowerCase()) ? null : `unknown shorthand; there are ${SHORTHANDS.join(', ')}`
+  if (line.startsWith('@')) return SHORTHANDS.includes(line) ? null : `unknown shorthand; there are ${SHORTHANDS.join(', ')}`
   const parts = line.split(/\s+/)
   if (parts.length !== FIELDS.length) {
     return `must have five fields (minute, hour, day of month, month, day of week), but has ${line === '' ? 0 : parts.length}`

@@ -69,7 +69,6 @@ function liquidMessage(error: unknown): string {
 
 function scheduleIssues(name: string, { schedule }: SyncSpec): Issue[] {
   if (schedule === undefined) return []
-  if ('every' in schedule) return durationIssues('/schedule/every', schedule.every)
   if ('cron' in schedule) {
     const issues: Issue[] = []
     const cron = cronProblem(schedule.cron)
@@ -92,12 +91,9 @@ function guardIssues({ guards }: SyncSpec): Issue[] {
       ? [{ pointer: `/guards/${guard}`, message: 'must not be more than 100%' }]
       : [],
   )
-  return [...shares, ...(guards?.holdFor === undefined ? [] : durationIssues('/guards/holdFor', guards.holdFor))]
+  const tooLong = guards?.holdFor !== undefined && durationMs(guards.holdFor) > durationMs(LONGEST_HOLD)
+  return tooLong ? [...shares, { pointer: '/guards/holdFor', message: `must not be longer than ${LONGEST_HOLD}` }] : shares
 }
 
-/** Temporal refuses timers and intervals that are much longer, and one schedule that cannot be made holds up the others. */
-const LONGEST = '3650d'
-
-function durationIssues(pointer: string, duration: string): Issue[] {
-  return durationMs(duration) > durationMs(LONGEST) ? [{ pointer, message: `must not be longer than ${LONGEST}` }] : []
-}
+/** A parked run says until when. Days without end lead to no date at all, and its workflow would be stuck. */
+const LONGEST_HOLD = '3650d'

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { PassThrough } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import { packLines } from '../../activities/plan/batch.ts'
 import type { InspectRequest } from '../../activities/launch/inspect-request.ts'
@@ -64,7 +65,13 @@ export async function startApi({ tokens = null }: { tokens?: TokenStore | null }
 }
 
 async function call(app: FastifyInstance, options: InjectOptions): Promise<Answer> {
-  const { statusCode, headers, payload } = await app.inject({ ...options, headers: { host: 'localhost', ...options.headers } })
+  const ask = () => app.inject({ ...options, headers: { host: 'localhost', ...options.headers } })
+  let { statusCode, headers, payload } = await ask()
+  // On a loaded machine the API says that it is busy, before it does anything; a client asks again.
+  for (let tries = 0; tries < 120 && statusCode === 503 && payload.includes('"code":"busy"'); tries++) {
+    await sleep(500)
+    ;({ statusCode, headers, payload } = await ask())
+  }
   return {
     status: statusCode,
     headers,

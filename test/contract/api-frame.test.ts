@@ -142,6 +142,14 @@ describe('the API without tokens', () => {
     assert.deepEqual([alone.status, alone.body['code'], alone.headers['retry-after']], [503, 'no_worker', '5'])
   })
 
+  test('says that the state database was not migrated', async () => {
+    await api.db.query('alter table idempotency_key rename to elsewhere')
+    const { status, body } = await api.call('POST', '/v1/syncs/p/runs', { headers: { 'idempotency-key': 'k' } })
+    await api.db.query('alter table elsewhere rename to idempotency_key')
+    assert.deepEqual([status, body['code']], [503, 'schema'])
+    assert.match(String(body['detail']), /tailrace migrate/)
+  })
+
   test('logs and counts requests by route pattern, never by URL', async () => {
     await insertSync(api, 'quiet', ['text'])
     await api.call('GET', '/v1/syncs/quiet/records/ada%40example.com')

@@ -66,6 +66,18 @@ test('changes by apply take effect: interval, cron with time zone, paused, none'
   await until((now) => now === null, 'its end')
 })
 
+// A zone in other letters, or one that the server does not know, is refused by Temporal; nobody's schedule was made from then on.
+test('a schedule that Temporal refuses holds up no other, and a zone may be written in small letters', async () => {
+  const cron = '30 6 * * 1'
+  const broken = { model: 'm', destination: 'd', mode: 'upsert', fields: { a: 'a' }, schedule: { cron, timezone: 'SystemV/AST4' } }
+  await stack.state.query(`insert into resource (kind, name, spec) values ('Sync', 'broken', $1)`, [JSON.stringify(broken)])
+  await scheduled({ cron, timezone: 'europe/berlin' })
+  const made = await until((now) => now !== null, 'the schedule')
+  assert.equal(made?.spec.timezone, 'Europe/Berlin')
+  await eventually('the word about the other', async () => (/"sync":"broken".*Temporal refuses/.test(worker.output()) ? true : null))
+  await stack.state.query(`delete from resource where name = 'broken'`)
+})
+
 test('what somebody changes or deletes by hand is put back', async () => {
   await scheduled({ every: '1h' })
   await until((now) => everyMs(now) === 3_600_000, 'the schedule')

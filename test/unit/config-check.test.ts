@@ -78,13 +78,11 @@ describe('documents together', () => {
     ])
   })
 
-  // Temporal refuses such an interval, and the schedules behind it in the list were never made.
-  test('last no longer than Temporal takes', async () => {
-    const longest = 'schedule: { every: 3650d }\nguards: { holdFor: 87600h }\n'
-    assert.deepEqual(await sync((text) => text + longest), [])
-    assert.deepEqual(await sync((text) => text + longest.replace('3650d', '3651d').replace('87600h', '99999999999999999999s')), [
-      'sync.yaml:10:13: Sync customers-to-crm: schedule.every: must not be longer than 3650d',
-      'sync.yaml:11:11: Sync customers-to-crm: guards.holdFor: must not be longer than 3650d',
+  // A run that was parked until no date there is could neither be shown nor approved.
+  test('hold no longer than there are dates', async () => {
+    assert.deepEqual(await sync((text) => `${text}guards: { holdFor: 87600h }\n`), [])
+    assert.deepEqual(await sync((text) => `${text}guards: { holdFor: 99999999999999999999s }\n`), [
+      'sync.yaml:10:11: Sync customers-to-crm: guards.holdFor: must not be longer than 3650d',
     ])
   })
 
@@ -124,6 +122,7 @@ describe('a cron line', () => {
       assert.match(cronProblem(bad) ?? '', /is no /, bad)
     }
     assert.equal(cronProblem('0 6 * *'), 'must have five fields (minute, hour, day of month, month, day of week), but has 4')
+    assert.match(cronProblem('@DAILY') ?? '', /^unknown shorthand/, 'Temporal takes them in small letters only')
     assert.match(cronProblem('@often') ?? '', /^unknown shorthand; there are @hourly/)
   })
 
