@@ -26,8 +26,10 @@ export interface RunDefinition {
 /** Bump when the canonical bytes of a row or the way of hashing them change. */
 const FINGERPRINT_VERSION = 1
 
+/** What insert skips is somebody else's: no other mode may take such a baseline for its own and change or remove by it. */
 export function baselineId(parts: { destination: string; spec: SyncSpec; primaryKey: readonly string[] }): string {
-  return digest([parts.destination, parts.spec.object ?? null, parts.spec.match ?? null, parts.primaryKey])
+  const { object, match, mode } = parts.spec
+  return digest([parts.destination, object ?? null, match ?? null, parts.primaryKey, ...(mode === 'insert' ? [mode] : [])])
 }
 
 export function mappingId(parts: { spec: SyncSpec; columns: readonly Column[]; primaryKey: readonly string[] }): string {

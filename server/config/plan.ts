@@ -86,6 +86,7 @@ function identityChanges(
 ): string[] {
   const because: string[] = []
   for (const part of ['destination', 'object', 'match'] as const) if (old.spec[part] !== now.spec[part]) because.push(part)
+  if (old.spec.mode !== now.spec.mode && [old.spec.mode, now.spec.mode].includes('insert')) because.push('mode')
   if (oldModel && model && !isDeepStrictEqual(keyColumns(oldModel), keyColumns(model))) because.push('primaryKey')
   return because
 }

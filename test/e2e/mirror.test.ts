@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
-import { addContacts, createContacts, documents, fault, held, outcome, report, some, wanted } from '../harness/contacts.ts'
+import { addContacts, createContacts, documents, fault, held, outcome, report, some, startAnew, wanted } from '../harness/contacts.ts'
 import { startStack, type Stack } from '../harness/stack.ts'
 
 /** Match values that move between rows, under mirror. Counted at the destination. */
@@ -123,11 +123,7 @@ test('a rename whose new e-mail the destination refuses leaves the old record al
 })
 
 test('rows that leave the model are removed, and only those that this sync wrote', async () => {
-  await fetch(`${stack.sandbox.url}/hubspot/crm/v3/objects/contacts/batch/create`, {
-    method: 'POST',
-    headers: { authorization: 'Bearer pat-other', 'content-type': 'application/json' },
-    body: JSON.stringify({ inputs: [{ properties: { email: 'stranger@example.com' } }] }),
-  })
+  await createdByHand('stranger@example.com')
   await stack.warehouse.query('delete from contacts where id <= 3')
   const { body } = await stack.call('POST', '/v1/syncs/contacts/preview', { limit: 1 })
   assert.deepEqual(body['data'], [{ key: '1', op: 'removed', fields: { email: 'person1@example.com' }, outcome: 'planned', error: null }])
@@ -141,3 +137,28 @@ test('rows that leave the model are removed, and only those that this sync wrote
   })
   assert.deepEqual(Object.keys(await held(stack, 'hubspot')).sort(), [...Object.keys(await wanted(stack)), 'stranger@example.com'].sort())
 })
+
+test('a mirror that was an insert removed records that were there before it, which insert had skipped', async () => {
+  await startAnew(stack, 'hubspot', some(5), { mode: 'insert' })
+  await createdByHand('person1@example.com')
+  const inserted = await stack.run('contacts')
+  assert.deepEqual(
+    [inserted.state, inserted.counts['delivered'], inserted.counts['skipped']],
+    ['succeeded', 4, 1],
+    JSON.stringify(inserted),
+  )
+  await stack.apply(documents(stack, 'hubspot', { mode: 'mirror' }))
+  await stack.warehouse.query('delete from contacts where id = 1')
+  const run = await stack.run('contacts')
+  assert.deepEqual([run.state, run.full, run.counts['added'], run.counts['removed']], ['succeeded', true, 4, 0], JSON.stringify(run))
+  assert.deepEqual(Object.keys(await held(stack, 'hubspot')).sort(), ['person1@example.com', ...Object.keys(await wanted(stack))].sort())
+})
+
+async function createdByHand(email: string): Promise<void> {
+  const response = await fetch(`${stack.sandbox.url}/hubspot/crm/v3/objects/contacts/batch/create`, {
+    method: 'POST',
+    headers: { authorization: 'Bearer pat-other', 'content-type': 'application/json' },
+    body: JSON.stringify({ inputs: [{ properties: { email } }] }),
+  })
+  assert.equal(response.status, 201)
+}

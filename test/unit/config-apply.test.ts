@@ -148,6 +148,10 @@ describe('documents through the API', () => {
     assert.deepEqual(await messages(changed('Model', { primaryKey: ['id', 'email'] })), [
       'sync customers-to-crm: primaryKey changed, so it starts a new baseline; 9,980 records will be sent again, nothing is removed for the old one',
     ])
+    assert.deepEqual(await messages(changed('Sync', { mode: 'insert' })), [
+      'sync customers-to-crm: mode changed, so it starts a new baseline; 9,980 records will be sent again, nothing is removed for the old one',
+    ])
+    assert.deepEqual(await messages(changed('Sync', { mode: 'update' })), [])
     assert.deepEqual(await messages(changed('Model', { primaryKey: ['id'], sql: 'select 3' })), [])
     assert.deepEqual(await messages(changed('Sync', { fields })), [
       'sync customers-to-crm: the mapping changed, so the next run is full; 9,980 records will be sent again',
