@@ -22,8 +22,9 @@ test('two workers and two syncs on one account never exceed its rate', async () 
     { ...sync, name, model: name, destination: name },
   ]
   await stack.apply([source ?? {}, ...half('even', 0), ...half('odd', 1)])
-  // A bucket of one second: at most 2 at once and 2 a second after that, in any ten seconds; there is twice as much to send.
-  await settings(stack, { hubspot: { perTenSeconds: 22 } })
+  // A bucket of one second: at most 2 at once and 2 a second after that, in any ten seconds, and the 2 that are held below come when
+  // their time is over; there is twice as much to send.
+  await settings(stack, { hubspot: { perTenSeconds: 24 } })
   // Both are delivering before either may send, so that they compete.
   await fault(stack, { on: 'hubspot', path: 'batch/upsert', do: 'hold', times: 2 })
   const runs = [await accept(stack, 'even'), await accept(stack, 'odd')]
