@@ -74,8 +74,8 @@ class RangeDelivery {
   #unreachable = false
   #reached = false
   #stop: RangeResult['stop'] = null
-  /** There are outcomes enough for the guard on rejected ones, and it was asked since; from here on only a refusal can cross it. */
-  #judged = false
+  /** Refusals were seen when there were too few outcomes to judge them: the next ones may be enough. */
+  #undecided = false
   #broken = false
 
   constructor(ground: DeliveryGround, input: RangeInput) {
@@ -163,7 +163,7 @@ class RangeDelivery {
   async #settle({ attempt, beganAtMs }: { readonly attempt: Attempt; readonly beganAtMs: number }): Promise<void> {
     const { deps, destination } = this.#ground
     const tried = await settleAttempt(this.#ground, attempt, this.#failures)
-    if (tried.rejected === true || (tried.done && !this.#judged)) await this.#watchRejected()
+    if (tried.rejected === true || this.#undecided) await this.#watchRejected()
     if (tried.done) {
       this.#failures = 0
       this.#reached = true
@@ -213,7 +213,7 @@ class RangeDelivery {
 
   async #watchRejected(): Promise<void> {
     const totals = await outcomeTotals(this.#ground.deps.db, this.#input.run)
-    this.#judged = mayJudge(totals)
+    this.#undecided = !mayJudge(totals)
     this.#stop ??= rejectedStop(this.#ground.definition, totals)
   }
 
@@ -223,6 +223,7 @@ class RangeDelivery {
     const now = performance.now()
     const soonest = open.reduce((least, batch) => Math.min(least, waitBeforeClaimMs(batch, destination)), Infinity)
     const waitMs = open.length === 0 ? 0 : Math.max(0, soonest, this.#pausedUntilMs - now)
+    const totals = await outcomeTotals(deps.db, this.#input.run)
     return {
       left: open.length,
       waitMs: Math.ceil(waitMs),
@@ -230,8 +231,9 @@ class RangeDelivery {
       failures: this.#failures,
       wholeAccount: this.#pausedUntilMs > now,
       unreachable: this.#unreachable && !this.#reached,
-      stop: this.#stop,
-      totals: await outcomeTotals(deps.db, this.#input.run),
+      // Other ranges may have refusals that this one did not see.
+      stop: this.#stop ?? rejectedStop(this.#ground.definition, totals),
+      totals,
     }
   }
 }

@@ -23,6 +23,7 @@ export const TASK_QUEUE = 'bench'
 export interface Ground {
   readonly folder: string
   readonly state: pg.Pool
+  readonly stateUrl: string
   readonly warehouse: pg.Pool
   readonly warehouseUrl: string
   /** As a Source document has it. */
@@ -80,6 +81,7 @@ export async function startGround(options: BenchOptions, stops: Stop[], tell: (l
   return {
     folder,
     state,
+    stateUrl,
     warehouse,
     warehouseUrl,
     snowflake,

@@ -1,5 +1,6 @@
 import type { CaseResult } from './cases.ts'
 import type { IdleResult } from './idle.ts'
+import { median } from './median.ts'
 import type { BenchOptions } from './options.ts'
 
 export interface Line {
@@ -58,13 +59,6 @@ export function idleLine(options: BenchOptions, result: IdleResult, tell: Tell):
     workerCpuPercent: workerCpuPercent === null ? null : round(workerCpuPercent, 1),
     queriesPerSecond: round(queriesPerSecond, 1),
   }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  const [low, high] = sorted.length % 2 === 1 ? [sorted[middle], sorted[middle]] : [sorted[middle - 1], sorted[middle]]
-  return ((low ?? NaN) + (high ?? NaN)) / 2
 }
 
 function round(value: number, digits: number): number {

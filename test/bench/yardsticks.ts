@@ -24,6 +24,12 @@ export function plainSnowflake({ config }: SnowflakeProcess): Promise<number> {
   return measured(PLAIN_SNOWFLAKE, { config: config.token }, 'the bare driver')
 }
 
+/** Seconds of the bare script where it writes every batch down before it sends it, and settles it after; everything is new to it. */
+export function durableScript(ground: Ground, { batch, concurrency }: BenchOptions): Promise<number> {
+  const input = { url: ground.warehouseUrl, sink: ground.sinkUrl, state: ground.stateUrl, batch, concurrency }
+  return measured(BARE, input, 'the durable script')
+}
+
 /**
  * Seconds of the bare script. `everything` is new to it · `changes` against the hashes that it left before · `remember` sends
  * nothing and leaves the hashes.
