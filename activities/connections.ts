@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { Destination, DestinationConnector, Source, SourceConnector } from '../connectors/contract.ts'
+import type { Destination, DestinationConnector } from '../connectors/contract.ts'
+import type { Source, SourceConnector } from '../connectors/source-contract.ts'
 import { destinationConnector, sourceConnector } from '../connectors/registry.ts'
 import { resolveReferences, resolveText, type SecretSources } from './secrets.ts'
 

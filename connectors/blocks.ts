@@ -1,5 +1,5 @@
 import { ConnectorError } from './errors.ts'
-import type { RowBlock } from './contract.ts'
+import type { RowBlock } from './source-contract.ts'
 import type { KeyPart } from './keys.ts'
 import { unescapeByte } from './lines.ts'
 

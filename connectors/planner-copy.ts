@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { CopyIdentity, RowBlock } from './contract.ts'
+import type { CopyIdentity, RowBlock } from './source-contract.ts'
 import type { KeyCodec } from './keys.ts'
 
 /** Pure: what comparing inside a warehouse has in common, whatever the warehouse. */

@@ -1,4 +1,5 @@
-import type { DestinationConnector, SourceConnector } from './contract.ts'
+import type { DestinationConnector } from './contract.ts'
+import type { SourceConnector } from './source-contract.ts'
 import { ConnectorError } from './errors.ts'
 import { hubspot } from './hubspot/index.ts'
 import { nearest } from './nearest.ts'

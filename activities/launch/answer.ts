@@ -1,4 +1,5 @@
-import type { Check, Destination, Source } from '../../connectors/contract.ts'
+import type { Check, Destination } from '../../connectors/contract.ts'
+import type { Source } from '../../connectors/source-contract.ts'
 import { ConnectorError } from '../../connectors/errors.ts'
 import type { SyncConfiguration } from '../../state/configuration.ts'
 import { answerInspection as store, inspectionInput } from '../../state/inspections.ts'

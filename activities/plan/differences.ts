@@ -1,4 +1,4 @@
-import type { CopyTotals } from '../../connectors/contract.ts'
+import type { CopyTotals } from '../../connectors/source-contract.ts'
 import { compareBytes } from '../../state/bytes.ts'
 import type { SegmentCursor } from '../../state/segment.ts'
 

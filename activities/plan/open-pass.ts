@@ -1,5 +1,6 @@
 import type pg from 'pg'
-import type { Destination, Reading } from '../../connectors/contract.ts'
+import type { Destination } from '../../connectors/contract.ts'
+import type { Reading } from '../../connectors/source-contract.ts'
 import { BaselineReader } from '../../state/baseline.ts'
 import { readBooks, type BookEntry } from '../../state/books.ts'
 import type { PlannedGeneration } from '../../state/fence.ts'

@@ -1,4 +1,4 @@
-import type { Reading, RowBlock } from '../../connectors/contract.ts'
+import type { Reading, RowBlock } from '../../connectors/source-contract.ts'
 import { ConnectorError } from '../../connectors/errors.ts'
 import type { BaselineReader } from '../../state/baseline.ts'
 import { mustBeLookedAt, type BookEntry } from '../../state/books.ts'

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
-import type { CopyTotals, QueryHandle } from '../../connectors/contract.ts'
+import type { CopyTotals, QueryHandle } from '../../connectors/source-contract.ts'
 import { BaselineReader } from '../../state/baseline.ts'
 import { hasStaleMatches } from '../../state/books.ts'
 import { plannedGeneration, type PlannedGeneration } from '../../state/fence.ts'

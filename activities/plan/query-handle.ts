@@ -1,4 +1,4 @@
-import type { QueryHandle } from '../../connectors/contract.ts'
+import type { QueryHandle } from '../../connectors/source-contract.ts'
 import { keepQuery } from '../../state/run-row.ts'
 import type { Deps } from '../deps.ts'
 import { effect } from '../failpoints.ts'

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { CopyChange, CopyTotals, Reading, ReadRequest, Source, WarehouseComparison } from '../../connectors/contract.ts'
+import type { CopyChange, CopyTotals, Reading, ReadRequest, Source, WarehouseComparison } from '../../connectors/source-contract.ts'
 import { ConnectorError } from '../../connectors/errors.ts'
 import type { KeyCodec } from '../../connectors/keys.ts'
 import { BaselineReader, lastSeq } from '../../state/baseline.ts'

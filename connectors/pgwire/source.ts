@@ -1,4 +1,5 @@
-import type { Check, Source } from '../contract.ts'
+import type { Check } from '../contract.ts'
+import type { Source } from '../source-contract.ts'
 import { ConnectorError } from '../errors.ts'
 import type { Target } from './config.ts'
 import { PREPARE_SECONDS, prepareModel } from './model.ts'

@@ -1,4 +1,4 @@
-import type { Source, SourceConnector } from '../contract.ts'
+import type { Source, SourceConnector } from '../source-contract.ts'
 import { pgwireSource, SILENCE_MS } from '../pgwire/source.ts'
 import { greetPostgres } from './check.ts'
 import { parsePostgresConfig, PostgresConfig } from './config.ts'

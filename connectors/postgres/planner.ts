@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { from as copyFrom } from 'pg-copy-streams'
-import type { CopyChange, CopyIdentity, DifferenceReading, ReadRequest, WarehouseComparison } from '../contract.ts'
+import type { CopyChange, CopyIdentity, DifferenceReading, ReadRequest, WarehouseComparison } from '../source-contract.ts'
 import { ConnectorError } from '../errors.ts'
 import { KeyCodec } from '../keys.ts'
 import { joinLine } from '../lines.ts'

@@ -1,5 +1,6 @@
 import Type from 'typebox'
-import type { Check, Source, SourceConnector } from '../contract.ts'
+import type { Check } from '../contract.ts'
+import type { Source, SourceConnector } from '../source-contract.ts'
 import { connectionFields, parseConfig } from '../pgwire/config.ts'
 import type { Session } from '../pgwire/session.ts'
 import { pgwireSource, SILENCE_MS } from '../pgwire/source.ts'

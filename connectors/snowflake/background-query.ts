@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { RowStatement } from 'snowflake-sdk'
-import type { QueryHandle } from '../contract.ts'
+import type { QueryHandle } from '../source-contract.ts'
 import { ConnectorError } from '../errors.ts'
 import { isResultLost } from './errors.ts'
 import { cancelled, quoteText, type Session } from './session.ts'

@@ -1,4 +1,4 @@
-import type { Source, SourceConnector } from '../contract.ts'
+import type { Source, SourceConnector } from '../source-contract.ts'
 import { checkSnowflake } from './check.ts'
 import { parseSnowflakeConfig, SNOWFLAKE_SECRETS, SnowflakeConfig } from './config.ts'
 import { prepareModel } from './model.ts'

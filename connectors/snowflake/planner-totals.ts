@@ -1,4 +1,4 @@
-import type { CopyTotals, RowBlock } from '../contract.ts'
+import type { CopyTotals, RowBlock } from '../source-contract.ts'
 import { ConnectorError } from '../errors.ts'
 import { takeHashes } from '../planner-copy.ts'
 import { TOTALS } from './planner-sql.ts'

@@ -1,4 +1,4 @@
-import type { CopyChange, CopyIdentity, DifferenceReading, ReadRequest, RowBlock, WarehouseComparison } from '../contract.ts'
+import type { CopyChange, CopyIdentity, DifferenceReading, ReadRequest, RowBlock, WarehouseComparison } from '../source-contract.ts'
 import { ConnectorError } from '../errors.ts'
 import { KeyCodec } from '../keys.ts'
 import { copySuffix, identityText } from '../planner-copy.ts'

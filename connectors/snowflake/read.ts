@@ -1,5 +1,6 @@
 import { BlockBuilder } from '../blocks.ts'
-import type { CanonicalText, Reading, ReadRequest, RowBlock } from '../contract.ts'
+import type { CanonicalText } from '../contract.ts'
+import type { Reading, ReadRequest, RowBlock } from '../source-contract.ts'
 import { ConnectorError } from '../errors.ts'
 import { KeyCodec } from '../keys.ts'
 import { splitLine } from '../lines.ts'

@@ -1,5 +1,6 @@
 import { escapePointer, parseReferences, stringsIn } from '../../activities/references.ts'
-import type { DestinationConnector, SourceConnector } from '../../connectors/contract.ts'
+import type { DestinationConnector } from '../../connectors/contract.ts'
+import type { SourceConnector } from '../../connectors/source-contract.ts'
 import type { NotificationSpec } from '../../state/spec.ts'
 import type { Issue } from './finding.ts'
 

@@ -1,5 +1,6 @@
 import { sourceConnector, destinationConnector, sources, destinations } from '../../connectors/registry.ts'
-import type { DestinationConnector, SourceConnector } from '../../connectors/contract.ts'
+import type { DestinationConnector } from '../../connectors/contract.ts'
+import type { SourceConnector } from '../../connectors/source-contract.ts'
 import type { Resource } from '../../state/resources.ts'
 import { Name, SPECS, type ConnectorSpec, type Kind, type ModelSpec, type NotificationSpec, type SyncSpec } from '../../state/spec.ts'
 import { explain, validatorOf } from './explain.ts'

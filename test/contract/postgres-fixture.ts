@@ -1,6 +1,7 @@
 import { createServer } from 'node:net'
 import pg from 'pg'
-import type { Query, Source } from '../../connectors/contract.ts'
+import type { Query } from '../../connectors/contract.ts'
+import type { Source } from '../../connectors/source-contract.ts'
 import { postgres } from '../../connectors/postgres/index.ts'
 import { freshDatabase } from '../harness/database.ts'
 import { eventually } from '../harness/eventually.ts'

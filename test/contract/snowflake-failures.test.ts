@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { inspect } from 'node:util'
 import { after, before, describe, it } from 'node:test'
-import type { QueryHandle } from '../../connectors/contract.ts'
+import type { QueryHandle } from '../../connectors/source-contract.ts'
 import { snowflakeFixture, type SnowflakeFixture } from './snowflake-fixture.ts'
 import { failure, readAll, request } from './source-fixture.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import type { CopyChange } from '../../connectors/contract.ts'
+import type { CopyChange } from '../../connectors/source-contract.ts'
 import { DRIVER_ENVIRONMENT } from '../../connectors/snowflake/driver.ts'
 import { copySuffix } from '../../connectors/planner-copy.ts'
 import { snowflakeProcess } from '../snowflake/process.ts'

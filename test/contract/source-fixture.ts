@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import type { CanonicalText, Query, Reading, ReadRequest, Source } from '../../connectors/contract.ts'
+import type { CanonicalText, Query } from '../../connectors/contract.ts'
+import type { Reading, ReadRequest, Source } from '../../connectors/source-contract.ts'
 import { ConnectorError } from '../../connectors/errors.ts'
 
 /** What a table of the suite may hold; the fixture knows the warehouse's own type for it. */

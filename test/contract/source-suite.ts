@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import type { CanonicalText, ReadRequest, Source, ValueKind } from '../../connectors/contract.ts'
+import type { CanonicalText, ValueKind } from '../../connectors/contract.ts'
+import type { ReadRequest, Source } from '../../connectors/source-contract.ts'
 import { sourceFailures } from './source-failures.ts'
 import { failure, readAll, request, type LogicalType, type SourceFixture, type TableSpec } from './source-fixture.ts'
 

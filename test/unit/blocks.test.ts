@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import type { RowBlock } from '../../connectors/contract.ts'
+import type { RowBlock } from '../../connectors/source-contract.ts'
 import { ConnectorError } from '../../connectors/errors.ts'
 import { KeyCodec, type KeyPart } from '../../connectors/keys.ts'
 import { BlockBuilder } from '../../connectors/blocks.ts'
